@@ -1,0 +1,1 @@
+"""Text: where it comes from, how it is cut into tokens, and what counting says about it."""

@@ -1,0 +1,1 @@
+"""Views: the figure style, static figures, and the explorers."""
