@@ -42,9 +42,9 @@ class Lesson:
 def start(number: str | int) -> Lesson:
     """Begin a lesson: seed every generator, choose device and budget, set the figure style, print one stable line.
 
-    `LESSONS_BUDGET` ("cpu" or "gpu") overrides the budget, which is "gpu" where CUDA is, else "cpu". `LESSONS_MAX_STEPS`
-    (a whole number) cuts every training loop short and turns `expect` into a note, so that the gpu branch can be walked
-    on a CPU. Raises ValueError for an unknown lesson or a setting that is not one of these.
+    `LESSONS_BUDGET` ("cpu" or "gpu") overrides the budget, which is "gpu" where CUDA is, else "cpu".
+    `LESSONS_MAX_STEPS` (a whole number) cuts every training loop short and turns `expect` into a note, so that the gpu
+    branch can be walked on a CPU. Raises ValueError for an unknown lesson or a setting that is not one of these.
     """
     import numpy as np
     import torch
@@ -84,7 +84,10 @@ def expect(name: str, value: float, low: float, high: float) -> None:
         side = "below" if value < low else "above"
         cause = "Did you change a size, a seed or the data, or run the cells in another order? Restart and run all."
     else:
-        side, cause = "not a number in", "A step blew up: look for a division by zero, log 0, or too large a learning rate."
+        side, cause = (
+            "not a number in",
+            "A step blew up: look for a division by zero, log 0, or too large a learning rate.",
+        )
     raise AssertionError(f"{name} = {value:.6g} is {side} {bounds}. {cause}")
 
 
@@ -117,7 +120,9 @@ def show_source(obj: Any) -> Source:
     try:
         code = textwrap.dedent(inspect.getsource(target)).rstrip()
     except (TypeError, OSError) as error:
-        raise TypeError(f"show_source needs a function, class, method or module of Python code, not {obj!r}.") from error
+        raise TypeError(
+            f"show_source needs a function, class, method or module written in Python; {obj!r} is none."
+        ) from error
     module = target.__name__ if inspect.ismodule(target) else target.__module__
     return Source(code, where=module)
 

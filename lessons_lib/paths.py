@@ -18,12 +18,12 @@ def data_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder that fetched assets live in. `LESSONS_CACHE` overrides the platform's usual place. Not created here."""
+    """The folder that fetched assets live in. `LESSONS_CACHE` overrides the platform's usual place. Not created."""
     return _from_environment("LESSONS_CACHE") or _platform_folder("user_cache_path")
 
 
 def state_folder() -> Path:
-    """The folder for the learner's progress. `LESSONS_STATE` overrides the platform's usual place. Not created here."""
+    """The folder for the learner's progress. `LESSONS_STATE` overrides the platform's usual place. Not created."""
     return _from_environment("LESSONS_STATE") or _platform_folder("user_data_path")
 
 
