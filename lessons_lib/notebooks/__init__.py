@@ -1,0 +1,1 @@
+"""The machinery around the lessons: finding, normalising, stamping, executing and checking notebooks."""

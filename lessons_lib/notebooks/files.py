@@ -1,0 +1,200 @@
+"""Where the notebooks are, and the one form in which they are kept."""
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from lessons_lib.course import LESSONS, LessonInfo, find_lesson
+
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE_INFO = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
+KEPT_CELL_METADATA = ("deletable", "editable", "jupyter", "lessons", "tags")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# What a tqdm bar shows before its first step. tests/notebooks/sanitize.cfg replaces the same text by the same words.
+PROGRESS_BAR = re.compile(r"^.*\d\S* \[\d\d:\d\d[<,].*\]$")
+PROGRESS_TEXT = "(a progress bar, while the cell runs)"
+VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class NotebookError(Exception):
+    """Something about the notebooks that the person at the keyboard can mend; the message says how."""
+
+
+@dataclass(frozen=True)
+class LessonFile:
+    """A lesson together with the file of its notebook."""
+
+    info: LessonInfo
+    path: Path
+
+
+def find_folder(given: str | Path | None = None) -> Path:
+    """The folder of notebooks: `given`, or the one in or above the current folder, or the checkout's own.
+
+    Raises NotebookError, with what to do, where there is none.
+    """
+    if given is not None:
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            raise NotebookError(f"{folder} is not a folder. Give the folder that holds 00_start_here.ipynb.")
+        return folder.resolve()
+    here = Path.cwd()
+    candidates = [here, *(parent / "notebooks" for parent in (here, *here.parents))]
+    candidates.append(Path(__file__).resolve().parents[2] / "notebooks")
+    for folder in candidates:
+        if folder.is_dir() and any(folder.glob("[0-9][0-9]_*.ipynb")):
+            return folder
+    raise NotebookError(
+        "No notebooks found here. Go to the course's folder (the one with notebooks/ in it), or name the folder "
+        "with --notebooks FOLDER. An installed lessons_lib brings no notebooks: they are in the course's repository."
+    )
+
+
+def lesson_files(folder: Path) -> dict[str, LessonFile]:
+    """The notebooks in `folder`, by lesson number. Raises NotebookError where two claim one number."""
+    found = {}
+    for info in LESSONS:
+        paths = sorted(folder.glob(f"{info.number}_*.ipynb"))
+        if len(paths) > 1:
+            names = ", ".join(path.name for path in paths)
+            raise NotebookError(f"Lesson {info.number} has more than one notebook in {folder}: {names}. Keep one.")
+        if paths:
+            found[info.number] = LessonFile(info, paths[0])
+    return found
+
+
+def choose(folder: Path, numbers: list[str]) -> list[LessonFile]:
+    """The asked-for lessons, or all that are there. Raises NotebookError for one that is unknown or has no notebook."""
+    found = lesson_files(folder)
+    if not numbers:
+        if not found:
+            raise NotebookError(f"There are no lessons in {folder}. Name the right folder with --notebooks FOLDER.")
+        return list(found.values())
+    chosen = []
+    for number in numbers:
+        try:
+            info = find_lesson(number)
+        except ValueError as error:
+            raise NotebookError(f"{error} `lessons list` shows them.") from None
+        if info.number not in found:
+            raise NotebookError(f"Lesson {info.number} ({info.title}) has no notebook in {folder} yet.")
+        if found[info.number] not in chosen:
+            chosen.append(found[info.number])
+    return chosen
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook in `path`. Raises NotebookError where it is not one."""
+    try:
+        return from_text(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotebookError(f"{path} is not there.") from None
+    except (ValueError, nbformat.validator.NotebookValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise NotebookError(f"{path} is not a readable notebook ({reason}). Restore or download it.") from None
+
+
+def from_text(text: str) -> NotebookNode:
+    """A notebook from its JSON text, brought to format 4.5 where it is older. Missing cell ids stay missing."""
+    nb = nbformat.reads(text, as_version=nbformat.NO_CONVERT)
+    if nb.get("nbformat") != 4:
+        nb = nbformat.convert(nb, 4)
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    return nb
+
+
+def to_text(nb: NotebookNode) -> str:
+    """The file's text: sorted keys, one space of indentation, one newline at the end."""
+    return nbformat.writes(nb, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
+
+
+def write(path: Path, text: str) -> None:
+    """Replace `path` in one step: a reader sees the old file or the new one, never half of one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def normalise(nb: NotebookNode) -> NotebookNode:
+    """Bring `nb` to the committed form, in place: what is random, machine-bound or redundant goes.
+
+    Sources stay as they are, apart from blank space at their end. Doing it twice changes nothing more.
+    """
+    fresh = "jupytext" in nb.metadata  # converted a moment ago: its ids are random, so they are made anew
+    lessons = nb.metadata.get("lessons")
+    nb.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO})
+    if lessons:
+        nb.metadata["lessons"] = lessons
+    count = 0
+    for cell in nb.cells:
+        cell.source = cell.source.rstrip()
+        cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in KEPT_CELL_METADATA if k in cell.metadata})
+        if cell.cell_type != "code":
+            continue
+        executed = cell.get("execution_count") is not None
+        count += executed
+        cell.execution_count = count if executed else None
+        cell.outputs = _outputs(cell.get("outputs", []), cell.execution_count)
+    _identify(nb.cells, fresh)
+    return nb
+
+
+def _identify(cells: list[NotebookNode], fresh: bool) -> None:
+    """Keep valid unique ids; give the rest one that follows from what the cell says."""
+    used = set()
+    for cell in cells:
+        old = cell.get("id")
+        if fresh or not isinstance(old, str) or not VALID_ID.fullmatch(old) or old in used:
+            cell.pop("id", None)
+        else:
+            used.add(old)
+    for cell in cells:
+        if "id" not in cell:
+            stem = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
+            names = (stem, *(f"{stem}-{n}" for n in range(2, len(cells) + 2)))
+            cell["id"] = next(name for name in names if name not in used)
+            used.add(cell["id"])
+
+
+def _outputs(outputs: list[NotebookNode], count: int | None) -> list[NotebookNode]:
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        output.pop("transient", None)
+        if output.output_type == "stream":
+            last = kept[-1] if kept else {}
+            if last.get("output_type") == "stream" and last["name"] == output.name:
+                last["text"] += output.text
+                continue
+        elif "data" in output:
+            _settle(output.data)
+        if output.output_type == "execute_result":
+            output.execution_count = count
+        kept.append(output)
+    return kept
+
+
+def _settle(data: NotebookNode) -> None:
+    """A widget's model is gone with its kernel and has a random name; the picture and the text beside it remain."""
+    if WIDGET in data and len(data) > 1:
+        del data[WIDGET]
+    plain = data.get("text/plain")
+    if isinstance(plain, str) and PROGRESS_BAR.match(plain):
+        data["text/plain"] = PROGRESS_TEXT
