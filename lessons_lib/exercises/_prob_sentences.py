@@ -206,7 +206,7 @@ BIGRAM_COUNTS = Exercise(
         'The pair of "<begin>" and the first word is missing.': _no_begin,
         'The pair of the last word and "<end>" is missing.': _no_end,
         'Both edges are missing: put "<begin>" before each sentence and "<end>" after it.': _no_edges,
-        "The pairs are the wrong way round: the word that comes first in the sentence is the first of the pair.": _reversed,
+        "The pairs are the wrong way round: the earlier word comes first in the pair.": _reversed,
         "A pair that occurs twice in one sentence counts twice.": _once_a_sentence,
         "Only the last sentence is counted. Is the dictionary made anew inside the loop?": _last_sentence,
         "You skip a word: those are pairs of a word and the next but one.": _skipping,

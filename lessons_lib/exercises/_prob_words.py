@@ -253,7 +253,7 @@ SAMPLE = Exercise(
             _inverse_temperature
         ),
         "You divided the probabilities by the temperature. They are to be raised to the power 1/temperature.": _scaled,
-        "After the power, the weights no longer sum to 1: divide them by their sum, or multiply u by it.": _not_rescaled,
+        "After the power, the weights do not sum to 1: divide them by their sum, or multiply u by it.": _not_rescaled,
         "You compare u with each word's own probability. Compare it with the running sum.": _not_added_up,
         "Every word is equally likely in yours. The width of a word is its probability.": _evenly,
         "You are one word too far: u belongs to the first word whose running sum is above it.": _one_too_far,
