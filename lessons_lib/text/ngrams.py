@@ -98,13 +98,13 @@ class NGramModel:
         return probability
 
     def prob(self, word: str, context: Sequence[str] = ()) -> float:
-        """P(word | context), where word may be END. Raises ValueError for a word outside a closed vocabulary."""
+        """q(word | context), where word may be END. Raises ValueError for a word outside a closed vocabulary."""
         if not isinstance(word, str):
             raise TypeError(f"A word is a string, not {type(word).__name__}: {word!r}.")
         return float(self.distribution(context)[self._vocabulary.encode(word)])
 
     def token_log_probs(self, sequences: Iterable[Sequence[str]]) -> np.ndarray:
-        """ln P of every token of all sequences in a row, each sequence's END included: float, "tokens"; may be -inf."""
+        """ln q of every token of all sequences in a row, each sequence's END included: float, "tokens"; may be -inf."""
         words, place = flatten(check_sequences(sequences), self._vocabulary)
         probability = np.full(len(words), self._estimate.flat)
         levels = zip(self.counts.find(words, place), self._estimate.shares, self._estimate.passed, strict=True)
@@ -114,11 +114,11 @@ class NGramModel:
             return np.log(probability[place > 0])
 
     def log_prob(self, sequence: Sequence[str]) -> float:
-        """ln P(sequence), its END included: the chain rule's sum, in nats; -inf if the model finds it impossible."""
+        """ln q(sequence), its END included: the chain rule's sum, in nats; -inf if the model finds it impossible."""
         return float(self.token_log_probs([check_sequence(sequence)]).sum())
 
     def cross_entropy(self, sequences: Iterable[Sequence[str]]) -> float:
-        """The mean of −ln P over all tokens, each END included: nats per token. Raises ValueError for no sequences."""
+        """The mean of −ln q over all tokens, each END included: nats per token. Raises ValueError for no sequences."""
         log_probs = self.token_log_probs(sequences)
         if not len(log_probs):
             raise ValueError("There is nothing to measure: no sequences were given.")
@@ -138,7 +138,7 @@ class NGramModel:
     ) -> tuple[str, ...]:
         """Words drawn one after another, after `prompt` (which is part of the answer), until END or `max_words`.
 
-        rng: a NumPy generator or a seed. temperature: P is raised to 1/temperature and rescaled, so that values below
+        rng: a NumPy generator or a seed. temperature: q is raised to 1/temperature and rescaled, so that values below
         1 favour likely words; 0 always takes the likeliest. Raises ValueError for a temperature that is negative or
         not finite, and for a prompt after which MaximumLikelihood knows no word.
         """

@@ -2,7 +2,7 @@
 
 All four are one recursion over the length of the context. With h the context and h' the context without its first word,
 
-    P(w | h) = share(h w) + passed(h) · P(w | h'),
+    q(w | h) = share(h w) + passed(h) · q(w | h'),
 
 and under the empty context lies one flat probability. They differ in what share an n-gram keeps and how much a context
 passes on. A context that was never seen keeps nothing and passes everything on.
@@ -29,7 +29,7 @@ class Estimate:
 
 
 class MaximumLikelihood:
-    """P(w | h) = count(h w) / count(h): the training text's own proportions, and zero for whatever it lacks.
+    """q(w | h) = c(h w) / c(h): the training text's own proportions, and zero for whatever it lacks.
 
     A context that was never seen has no proportions (0/0); every word then counts as impossible.
     """
@@ -40,9 +40,9 @@ class MaximumLikelihood:
 
 @dataclass(frozen=True)
 class AddK:
-    """P(w | h) = (count(h w) + k) / (count(h) + k·V): every word is counted k times before the text is read (Lidstone).
+    """q(w | h) = (c(h w) + k) / (c(h) + k·|V|): every word is counted k times before the text is read (Lidstone).
 
-    V is the size of the vocabulary, END included; k = 1 is Laplace's rule. Raises ValueError unless k > 0.
+    |V| is the size of the vocabulary, END included; k = 1 is Laplace's rule. Raises ValueError unless k > 0.
     """
 
     k: float = 1.0
@@ -56,7 +56,7 @@ class AddK:
 
 
 def _from_longest_context(counts: NGramCounts, k: float) -> Estimate:
-    """The estimate (c + k) / (n + kV) that looks at whole contexts only, and at no shorter one."""
+    """The estimate (c + k) / (n + k·|V|) that looks at whole contexts only, and at no shorter one."""
     size = len(counts.vocabulary)
     shares, passed = [], []
     for level in counts.levels:
@@ -69,16 +69,16 @@ def _from_longest_context(counts: NGramCounts, k: float) -> Estimate:
 
 
 class Interpolated:
-    """P = w₀/V + w₁·P₁(w) + … + wₙ·Pₙ(w | the n-1 words before): a mixture of the orders (Jelinek and Mercer 1980).
+    """q = λ₀/|V| + λ₁·q₁(w) + … + λₙ·qₙ(w | the n-1 words before): a mixture of the orders (Jelinek and Mercer 1980).
 
-    Give either `weights` (w₀ … wₙ, adding up to 1), or `held_out` sequences, on which the weights are then fitted by
+    Give either `weights` (λ₀ … λₙ, adding up to 1), or `held_out` sequences, on which the weights are then fitted by
     expectation-maximisation. Where a context was never seen, its order drops out and the others share its weight.
     After a fit, `weights` holds what was found. Raises ValueError for weights that are not a distribution.
     """
 
     def __init__(self, weights: Sequence[float] | None = None, held_out: Iterable[Sequence[str]] | None = None):
         if (weights is None) == (held_out is None):
-            raise ValueError("Interpolated needs either weights (w₀ … wₙ) or held_out sequences to fit them on.")
+            raise ValueError("Interpolated needs either weights (λ₀ … λₙ) or held_out sequences to fit them on.")
         self.held_out = None if held_out is None else list(check_sequences(held_out))
         self.weights = None if weights is None else tuple(float(weight) for weight in weights)
         if self.weights is not None and not (
@@ -100,7 +100,7 @@ class Interpolated:
             self.weights = _weights(keep)
         elif len(self.weights) != counts.order + 1:
             raise ValueError(
-                f"Order {counts.order} needs {counts.order + 1} weights (w₀ for 1/V first), not {len(self.weights)}."
+                f"Order {counts.order} needs {counts.order + 1} weights (λ₀ for 1/|V| first), not {len(self.weights)}."
             )
         else:
             keep = _keeps(self.weights)
@@ -141,7 +141,7 @@ class Interpolated:
 
 
 def _keeps(weights: Sequence[float]) -> list[float]:
-    """From mixture weights w₀ … wₙ to the part that each order 1 … n keeps of what reaches it."""
+    """From mixture weights λ₀ … λₙ to the part that each order 1 … n keeps of what reaches it."""
     reached = np.cumsum(weights)
     return [float(w / r) if r > 0 else 1.0 for w, r in zip(weights[1:], reached[1:], strict=True)]
 
