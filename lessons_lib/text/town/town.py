@@ -1,0 +1,175 @@
+"""The Town: a small invented world whose language is known exactly."""
+
+import math
+from collections.abc import Iterable
+from functools import cached_property
+
+from lessons_lib.text.town import exact, generate
+from lessons_lib.text.town.generate import SPLITS, Story
+from lessons_lib.text.town.parse import Derivation, Reader, Trace
+from lessons_lib.text.town.plots import Limits, Plot, compile_plots
+from lessons_lib.text.town.templates import Slot
+from lessons_lib.text.town.world import World
+from lessons_lib.text.words import END, split_words
+
+_JOINS_LEFT = frozenset(".,!?;:")
+
+
+class Town:
+    """People, places, things and what happens to them, drawn from tables with explicit weights, and told as stories.
+
+    Because every choice is counted and every text gives its choices back, the log-probability of each story and the
+    entropy of the language are known exactly: no model of the Town's stories can have a lower loss.
+
+    world: tables and plots other than the course's own (`World.load(folder)`). Raises TownError, naming the file and
+    the entry, for tables that cannot be used.
+    """
+
+    def __init__(self, world: World | None = None, *, limits: Limits | None = None):
+        self.world = world if world is not None else World.load()
+        self.plots: tuple[Plot, ...] = compile_plots(self.world, limits)
+
+    @classmethod
+    def reduced(cls, entries: int = 2, phrases: int = 1, offset: int = 0, world: World | None = None) -> "Town":
+        """The same code and every plot, but each draw keeps only a few entries of its table and each sentence a few of
+        its phrases, beginning at `offset`: small enough that every story can be listed."""
+        if entries < 1 or phrases < 1:
+            raise ValueError(f"A reduced Town keeps at least one entry and one phrase, not {entries} and {phrases}.")
+        return cls(world, limits=Limits(entries, phrases, offset))
+
+    def stories(self, n: int, seed: int = 0, split: str = "train") -> list[Story]:
+        """`n` stories, independent draws of the language.
+
+        The splits "train", "valid" and "test" are separate random streams of the same seed, so they are independent
+        draws of one language, not a partition of its texts. The language is so large that no story of 2,000 held-out
+        ones occurs among 20,000 training stories (a test asserts it). The first k stories are the same whatever n is.
+
+        Raises ValueError for a negative n, a negative seed or an unknown split.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise ValueError(f"The number of stories is {n!r}; it must be a whole number, 0 or more.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"The seed is {seed!r}; it must be a whole number, 0 or more.")
+        return generate.sample(self.plots, n, seed, split)
+
+    def every_story(self) -> list[Story]:
+        """All stories, plot by plot: for reduced Towns (the full one tells more than could ever be listed)."""
+        stories: list[Story] = []
+        for plot in self.plots:
+            values = generate.enumerate_values(plot)
+            told = zip(
+                generate.render(plot, values),
+                generate.log_probability(plot, values).tolist(),
+                values.tolist(),
+                strict=True,
+            )
+            stories += [Story(text, log_prob, plot, tuple(row)) for text, log_prob, row in told]
+        return stories
+
+    def entropy(self) -> float:
+        """The exact entropy of one story, in nats."""
+        return self._entropy
+
+    def expected_words(self) -> float:
+        """The exact expected number of words and punctuation marks of a story, plus one for the end symbol."""
+        return self._expected_words
+
+    def entropy_rate(self) -> float:
+        """Nats per word: the lowest cross-entropy per token that any model of `words + (END,)` can reach."""
+        return self._entropy / self._expected_words
+
+    def log_prob(self, text: str) -> float:
+        """The exact natural log-probability of a text, by reading it back; -inf when the Town cannot tell it."""
+        found = self.derivations(text)
+        if not found:
+            return -math.inf
+        best = max(derivation.log_prob for derivation in found)
+        return best + math.log(sum(math.exp(derivation.log_prob - best) for derivation in found))
+
+    def derivations(self, text: str) -> list[Derivation]:
+        """All ways in which the Town tells the text: one for a story of the Town, none for any other text."""
+        words = self._canonical(text)
+        return [] if words is None else [d for reader in self._readers for d in reader.derivations(words)]
+
+    def explain(self, text: str) -> str:
+        """One sentence: how probable the text is, or at which word it stops being a story that the Town tells."""
+        log_prob = self.log_prob(text)
+        if log_prob > -math.inf:
+            return f"The Town tells this story with log-probability {log_prob:.3f} (once in {math.exp(-log_prob):.2g})."
+        words, trace = split_words(text), Trace()
+        for reader in self._readers:
+            reader.derivations(words, trace)
+        at, expected = trace.position, _listed(trace.expected)
+        if not expected:
+            return "Every word could stand where it does, but spacing or facts do not agree: the Town cannot tell it."
+        if at == len(words):
+            return f"The Town could tell these {at} words, but the story does not end here; next comes {expected}."
+        before = f" after {self.detokenize(words[max(0, at - 4) : at])!r}" if at else ""
+        return (
+            f"The Town stops following at word {at + 1}, {words[at]!r}: {before.strip() or 'there'} comes {expected}."
+        )
+
+    def vocabulary(self) -> tuple[str, ...]:
+        """Every word and punctuation mark that some story contains, sorted; END is not among them."""
+        return self._vocabulary
+
+    @staticmethod
+    def tokenize(text: str) -> tuple[str, ...]:
+        """The words and punctuation marks of a text."""
+        return tuple(split_words(text))
+
+    @staticmethod
+    def detokenize(words: Iterable[str]) -> str:
+        """Plain text for words: the exact inverse of `tokenize` on the Town's stories. An END is left out.
+
+        Double quotes open and close in turn; other marks join the word before them.
+        """
+        text, quoted, glued = "", False, True
+        for word in words:
+            if word == END:
+                continue
+            closing = word == '"' and quoted
+            text += word if glued or closing or word in _JOINS_LEFT else f" {word}"
+            glued = word == '"' and not quoted
+            quoted ^= word == '"'
+        return text
+
+    def _canonical(self, text: str) -> tuple[str, ...] | None:
+        words = self.tokenize(text)
+        return words if words and self.detokenize(words) == text else None
+
+    @cached_property
+    def _readers(self) -> tuple[Reader, ...]:
+        return tuple(Reader(plot) for plot in self.plots)
+
+    @cached_property
+    def _entropy(self) -> float:
+        return exact.entropy(self.plots)
+
+    @cached_property
+    def _expected_words(self) -> float:
+        return exact.expected_words(self.plots) + 1
+
+    @cached_property
+    def _vocabulary(self) -> tuple[str, ...]:
+        words: set[str] = set()
+        for plot in self.plots:
+            for choice in plot.choices:
+                for template in choice.templates:
+                    for token in template.tokens:
+                        words.update(_slot_words(plot, token) if isinstance(token, Slot) else (token,))
+        return tuple(sorted(words))
+
+
+def _slot_words(plot: Plot, slot: Slot) -> set[str]:
+    """The words that a slot can show: only of entries that some draw behind it gives with positive probability."""
+    sources = [plot.choices[plot.position[name]].table for _, name in slot.variable.branches]
+    possible = sum((table > 0).reshape(-1, table.shape[-1]).any(0) for table in sources)
+    return {word for words, shown in zip(slot.split, possible, strict=True) if shown for word in words}
+
+
+def _listed(words: set[str], most: int = 6) -> str:
+    shown = [f"{word!r}" for word in sorted(words)[:most]]
+    return " or ".join(shown) + (f" or {len(words) - most} others" if len(words) > most else "")
