@@ -2,16 +2,21 @@
 
 import argparse
 import sys
-from importlib.util import find_spec
+from importlib import import_module
+
+from lessons_lib.assets.command import add_fetch_parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 all well, 1 something failed, 2 it could not begin."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a Windows console may lack a character; that is no reason to stop
+            stream.reconfigure(errors="replace")
     args = parser().parse_args(argv)
     from lessons_lib.notebooks.files import NotebookError
 
     try:
-        return args.command(args) or 0
+        return args.func(args)
     except NotebookError as error:
         print(f"lessons: {error}", file=sys.stderr)
         return 2
@@ -41,15 +46,11 @@ def parser() -> argparse.ArgumentParser:
     refresh.add_argument("--check", action="store_true", help="execute nothing, change nothing: say what is wrong")
     refresh.add_argument("--force", action="store_true", help="also where exercises have been answered (answers stay)")
 
-    doctor = _command(commands, "doctor", "look whether this machine can run the course", "doctor")
+    doctor = _command(commands, "doctor", "see whether this machine can run the course", "doctor", "lessons_lib.doctor")
     _folder(doctor)
     doctor.add_argument("--json", action="store_true", help="the same as JSON")
 
-    if find_spec("lessons_lib.assets"):
-        from lessons_lib import assets
-
-        if hasattr(assets, "add_fetch_parser"):
-            assets.add_fetch_parser(commands)
+    add_fetch_parser(commands)
 
     colab = _command(commands, "colab", "for authors: stamp the repository's address into all notebooks", "colab")
     _folder(colab)
@@ -57,14 +58,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _command(commands, name: str, help: str, function: str) -> argparse.ArgumentParser:
+def _command(
+    commands, name: str, help: str, function: str, module: str = "lessons_lib.notebooks.commands"
+) -> argparse.ArgumentParser:
     def load_and_call(args: argparse.Namespace) -> int:
-        from lessons_lib.notebooks import commands as module
-
-        return getattr(module, function)(args)
+        return getattr(import_module(module), function)(args)
 
     sub = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-    sub.set_defaults(command=load_and_call)
+    sub.set_defaults(func=load_and_call)
     return sub
 
 

@@ -1,17 +1,63 @@
-"""What `lessons list`, `run`, `refresh`, `doctor` and `colab` do."""
+"""What `lessons list`, `run`, `refresh` and `colab` do."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from lessons_lib.notebooks import files, rules, stamp
+from lessons_lib.course import LESSONS
+from lessons_lib.notebooks import files, stamp
+
+
+def show(args: argparse.Namespace) -> int:
+    """The lessons in a table: what is there, about how long it takes, how long it last ran here."""
+    from lessons_lib.notebooks import record
+
+    folder = files.find_folder(args.notebooks)
+    found, runs = files.lesson_files(folder), record.read()
+    print(f"{'':2}  {'Lesson':<50}  {'Notebook':<8}  {'To work through':<15}  Last run here")
+    for info in LESSONS:
+        row = f"{info.number}  {info.title:<50}  "
+        if info.number in found:
+            minutes = f"about {_minutes(files.read(found[info.number].path))} min"
+            seconds = runs.get(info.number, {}).get("seconds")
+            row += f"{'here':<8}  {minutes:<15}  {f'{seconds:.0f} s' if seconds else '-'}"
+        else:
+            row += "not yet"
+        print(row)
+    print(f"\nNotebooks: {folder}")
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Execute lessons in the user's own environment, leave their files alone, and write an HTML copy of each."""
+    from lessons_lib.notebooks import execute, html, record
+
+    folder = files.find_folder(args.notebooks)
+    lessons = files.choose(folder, args.lessons)
+    out = Path(args.out).expanduser()
+    pages = [html.target(out, lesson.path) for lesson in lessons]
+    failed = []
+    for lesson, page in zip(lessons, pages, strict=True):
+        nb = files.read(lesson.path)
+        result = execute.execute(nb, folder, label=lesson.info.number, timeout=args.timeout)
+        html.write(page, files.normalise(nb), title=lesson.info.title)
+        state = "FAILED" if result.failure else "ok"
+        print(f"{lesson.info.number}  {lesson.info.title}: {state}, {_measured(result)} · {page}", flush=True)
+        if result.failure:
+            failed.append(lesson.info.number)
+            print(f"\n{lesson.path.name}, {result.failure}\n", file=sys.stderr, flush=True)
+        else:
+            record.add(lesson.info.number, result)
+    print(f"{len(lessons) - len(failed)} of {len(lessons)} ran to the end" + "".join(f" · {n} failed" for n in failed))
+    return 1 if failed else 0
 
 
 def refresh(args: argparse.Namespace) -> int:
     """Execute in place and normalise; a lesson that fails keeps its file as it was."""
+    from lessons_lib.notebooks import rules
+
     folder = files.find_folder(args.notebooks)
-    repo = _repo(folder)
-    failed = 0
+    repo, failed = _repo(folder), 0
     for lesson in files.choose(folder, args.lessons):
         if not args.check and not _refresh_one(lesson, repo, args):
             failed += 1
@@ -23,8 +69,27 @@ def refresh(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def colab(args: argparse.Namespace) -> int:
+    """Write the repository's address into pyproject.toml, and what follows from it into every notebook."""
+    repo = stamp.check_repo(args.repo.strip())
+    folder = files.find_folder(args.notebooks)
+    pyproject = folder.parent / "pyproject.toml"
+    if not pyproject.is_file():
+        raise files.NotebookError(f"{pyproject} is not there: this command works in a checkout of the course.")
+    changes = {pyproject: stamp.change_setting(pyproject.read_text(encoding="utf-8"), repo)}
+    for lesson in files.lesson_files(folder).values():
+        nb = stamp.stamp(files.read(lesson.path), repo, lesson.path.name)
+        changes[lesson.path] = files.to_text(files.normalise(nb))
+    changes = {path: text for path, text in changes.items() if path.read_text(encoding="utf-8") != text}
+    for path, text in changes.items():
+        files.write(path, text)
+        print(f"stamped {path}")
+    print(f"The repository is {repo or 'not known'}; {len(changes)} files changed.")
+    return 0
+
+
 def _refresh_one(lesson: files.LessonFile, repo: str, args: argparse.Namespace) -> bool:
-    from lessons_lib.notebooks import execute
+    from lessons_lib.notebooks import execute, rules
 
     nb = files.read(lesson.path)
     answers = [] if args.force else rules.answered(nb)
@@ -38,12 +103,12 @@ def _refresh_one(lesson: files.LessonFile, repo: str, args: argparse.Namespace) 
         return False
     stamp.stamp(nb, repo, lesson.path.name)
     with execute.course_environment() as env:
-        run = execute.execute(nb, lesson.path.parent, label=lesson.info.number, timeout=args.timeout, env=env)
-    if run.failure:
-        print(f"{lesson.path.name}: left as it was, because {run.failure}\n", file=sys.stderr)
+        result = execute.execute(nb, lesson.path.parent, label=lesson.info.number, timeout=args.timeout, env=env)
+    if result.failure:
+        print(f"{lesson.path.name}: left as it was, because {result.failure}\n", file=sys.stderr)
         return False
     files.write(lesson.path, files.to_text(files.normalise(nb)))
-    print(f"{lesson.info.number}  {lesson.info.title}: {_measured(run)}, refreshed")
+    print(f"{lesson.info.number}  {lesson.info.title}: {_measured(result)}, refreshed", flush=True)
     return True
 
 
@@ -52,5 +117,17 @@ def _repo(folder: Path) -> str:
     return stamp.setting(pyproject) if pyproject.is_file() else ""
 
 
-def _measured(run) -> str:
-    return f"{run.seconds:.1f} s, at most {run.peak_bytes / 2**20:.0f} MB"
+def _measured(result) -> str:
+    return f"{result.seconds:.1f} s, at most {result.peak_bytes / 2**20:.0f} MB"
+
+
+def _minutes(nb) -> int:
+    """About how long the lesson takes, at 150 words and 15 lines of code a minute, with the exercises' minutes."""
+    from lessons_lib.exercises.registry import all_exercises
+    from lessons_lib.notebooks.rules import exercise_cells
+
+    words = sum(len(cell.source.split()) for cell in nb.cells if cell.cell_type == "markdown")
+    lines = sum(len(cell.source.splitlines()) for cell in nb.cells if cell.cell_type == "code")
+    known = all_exercises()
+    practice = sum(known[name].minutes for name in exercise_cells(nb) if name in known)
+    return max(5, 5 * round((words / 150 + lines / 15 + practice) / 5))

@@ -20,16 +20,8 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 from traitlets import default
 
-# How committed outputs are made and compared: strict nbval (tests/notebooks/plugin.py) and `lessons refresh` use the
-# same. One thread, because a sum over two comes out differently from run to run; no GPU, because another device rounds
-# differently; no Hub, because the default budget must do without.
-COURSE_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-    "LESSONS_BUDGET": "cpu",
-    "LESSONS_MAX_STEPS": "",
-    "HF_HUB_OFFLINE": "1",
-}
+from lessons_lib.notebooks.settings import COURSE_ENVIRONMENT
+
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -128,26 +120,24 @@ def execute(
             cell.outputs, cell.execution_count = [], None
     bar = tqdm(total=len(nb.cells), desc=label, unit="cell", leave=False, disable=None)
     client = _client(nb, folder, timeout, bar)
-    failure, started = None, time.perf_counter()
-    words = tempfile.TemporaryFile(
-        "w+", encoding="utf-8", errors="replace"
-    )  # what the kernel itself says, not the cells
-    try:
-        client.execute(stderr=words, **({"env": env} if env else {}))
-    except CellExecutionError as error:
-        failure = _failure(nb, client.at, ANSI.sub("", error.traceback).rstrip() or f"{error.ename}: {error.evalue}")
-    except CellTimeoutError:
-        failure = _failure(nb, client.at, f"It was still running after {timeout:g} s (--timeout sets the limit).")
-    except DeadKernelError:
-        words.seek(0)
-        last = "".join(words.readlines()[-5:])
-        why = "The kernel died. The usual cause is too little memory: close other programs, and run it again."
-        failure = _failure(nb, client.at, f"{why}\n{last}".rstrip())
-    finally:
-        words.close()
-        bar.close()
-        peak = client.watch.stop() if client.watch else 0
-    return Run(time.perf_counter() - started, peak, failure)
+    started = time.perf_counter()
+    # The file takes what the kernel itself says; what cells print to stderr is an output like any other.
+    with bar, tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        try:
+            client.execute(stderr=said, **({"env": env} if env else {}))
+            error = None
+        except CellExecutionError as raised:
+            error = ANSI.sub("", raised.traceback).rstrip() or f"{raised.ename}: {raised.evalue}"
+        except CellTimeoutError:
+            error = f"It was still running after {timeout:g} s (--timeout sets the limit)."
+        except DeadKernelError:
+            said.seek(0)
+            error = "The kernel died. The usual cause is too little memory: close other programs, and run it again.\n"
+            error = (error + "".join(said.readlines()[-5:])).rstrip()
+        finally:
+            peak = client.watch.stop() if client.watch else 0
+    failure = error and Failure(client.at + 1, len(nb.cells), nb.cells[client.at].source, error)
+    return Run(time.perf_counter() - started, peak, failure or None)
 
 
 def _client(nb: NotebookNode, folder: Path, timeout: float | None, bar: tqdm) -> _Client:
@@ -171,7 +161,3 @@ def _client(nb: NotebookNode, folder: Path, timeout: float | None, bar: tqdm) ->
         on_cell_start=cell_started,
     )
     return client
-
-
-def _failure(nb: NotebookNode, index: int, error: str) -> Failure:
-    return Failure(index + 1, len(nb.cells), nb.cells[index].source, error)

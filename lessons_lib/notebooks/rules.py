@@ -1,7 +1,5 @@
 """What a committed lesson must be: every rule is a function that names what is wrong, in words for its author."""
 
-import importlib
-import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from lessons_lib.course import find_lesson
+from lessons_lib.exercises.registry import all_exercises
 from lessons_lib.notebooks import files, stamp
 
 MAX_BYTES = 1_500_000
@@ -212,21 +211,20 @@ def links(s: Subject) -> Iterator[str]:
 @rule
 def exercises(s: Subject) -> Iterator[str]:
     """Each exercise cell holds its exercise's stub and is checked; each exercise of those prefixes is in the lesson."""
-    present = exercise_cells(s.nb)
+    present, known = exercise_cells(s.nb), all_exercises()
     for name, (n, cell) in present.items():
-        exercise = find_exercise(name)
-        if exercise is None:
+        if name not in known:
             yield f"cell {n} is the exercise {name}, which is not registered"
             continue
-        if exercise.stub.strip() not in cell.source:
+        if known[name].stub.strip() not in cell.source:
             yield f"cell {n} does not hold the stub of {name} as the exercise has it"
         near = "\n".join(c.source for k, c in s.code if n <= k <= n + 2)
         if not re.search(rf"""\bcheck\(\s*["']{re.escape(name)}["']""", near):
             yield f"cell {n}: no check({name!r}, ...) in it or right after it"
-    for prefix in sorted({name.partition(".")[0] for name in present}):
-        for exercise in registered(prefix):
-            if exercise.id not in present:
-                yield f"the exercise {exercise.id} is registered but no cell carries it"
+    prefixes = {name.partition(".")[0] for name in present}
+    for name in known:
+        if name.partition(".")[0] in prefixes and name not in present:
+            yield f"the exercise {name} is registered, but no cell carries it"
     for n, cell in s.code:
         for name in re.findall(r"""\bcheck\(\s*["']([^"']+)["']""", cell.source):
             if name not in present:
@@ -243,26 +241,11 @@ def exercise_cells(nb: NotebookNode) -> dict[str, tuple[int, NotebookNode]]:
     return found
 
 
-def registered(prefix: str) -> tuple:
-    """The exercises of a prefix, none where there is no such module."""
-    if not prefix.isidentifier() or importlib.util.find_spec(f"lessons_lib.exercises.{prefix}") is None:
-        return ()
-    return getattr(importlib.import_module(f"lessons_lib.exercises.{prefix}"), "EXERCISES", ())
-
-
-def find_exercise(name: str):
-    """The exercise with this id, or None."""
-    return next((exercise for exercise in registered(name.partition(".")[0]) if exercise.id == name), None)
-
-
 def answered(nb: NotebookNode) -> list[str]:
     """The exercises in which somebody has written something over the stub."""
-    found = []
-    for name, (_, cell) in exercise_cells(nb).items():
-        exercise = find_exercise(name)
-        if exercise is not None and exercise.stub.strip() not in cell.source:
-            found.append(name)
-    return found
+    known = all_exercises()
+    cells = exercise_cells(nb).items()
+    return [name for name, (_, cell) in cells if name in known and known[name].stub.strip() not in cell.source]
 
 
 def _prose(source: str) -> str:
