@@ -87,3 +87,22 @@ def test_the_workflow_covers_every_supported_python_and_system():
     assert set(matrix["python"]) == {"3.10", "3.11", "3.12", "3.13"}
     assert {name.split("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
     assert "schedule" in workflow[True], "a weekly run shows what upgrades elsewhere broke"
+
+
+def test_the_readme_lists_every_lesson_and_links_those_that_are_here():
+    from lessons_lib.course import LESSONS
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\d\d) \| (.+?) \|$", readme, flags=re.M))
+    assert list(rows) == [lesson.number for lesson in LESSONS]
+    for lesson in LESSONS:
+        here = (ROOT / "notebooks" / lesson.file).is_file()
+        title = f"[{lesson.title}](notebooks/{lesson.file})" if here else lesson.title
+        assert rows[lesson.number] == f"{title} | {lesson.question}"
+
+
+def test_the_links_of_readme_and_docs_lead_somewhere():
+    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "data" / "README.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8")):
+            if "://" not in link:
+                assert (file.parent / link).exists(), f"{file.name} links to {link}, which is not there"
