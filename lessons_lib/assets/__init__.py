@@ -76,7 +76,9 @@ def is_cached(name: str, *, cache: Path | None = None) -> bool:
 
 def _bring(asset: Asset, missing: list[File], folder: Path, stage: Path, cache: Path, progress: bool) -> None:
     """Fill the asset's folder from the first sources that give right files; raise an AssetError when none do."""
-    from tqdm.auto import tqdm
+    from tqdm import (
+        tqdm,
+    )  # to stderr also in a notebook: whether the cache was empty must not change a lesson's outputs
 
     listed = {file.name for file in missing}
     missing = [*missing, *(file for file in asset.files if file.optional and file.name not in listed)]

@@ -175,7 +175,7 @@ def _hub(source: Source, asset: Asset, files: list[File], stage: Path, bar) -> l
 
 
 def _silent() -> type:
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     class Silent(tqdm):
         def __init__(self, *arguments, **options):
