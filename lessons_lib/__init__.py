@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOME = {
     "start": "lessons_lib.lesson",
     "expect": "lessons_lib.lesson",
-    "show_source": "lessons_lib.lesson",
+    "show_source": "lessons_lib.source",
     "check": "lessons_lib.exercises",
     "hint": "lessons_lib.exercises",
     "solution": "lessons_lib.exercises",

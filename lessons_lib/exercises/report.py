@@ -73,7 +73,7 @@ def hint(id: str, n: int | None = None) -> None:
 
 def solution(id: str) -> Any:
     """The reference solution, with its explanation, to end a cell with. Raises ValueError for an unknown id."""
-    from lessons_lib.lesson import Source
+    from lessons_lib.source import Source
 
     exercise = find(id)
     record("solution", exercise.id, "")
