@@ -1,4 +1,4 @@
-"""The small language of conditions in plots.toml: `moves == 'two' and place != now`, `hero if who == 'hero' else friend`.
+"""The small language of conditions in plots.toml: `moves == 'two'`, `hero if who == 'hero' else friend`.
 
 It is a part of Python's own expression syntax, read with `ast` and never executed as code. Values are positions in
 tables, as NumPy arrays, so that one evaluation answers for a whole batch of stories.
@@ -7,6 +7,7 @@ tables, as NumPy arrays, so that one evaluation answers for a whole batch of sto
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,12 +34,12 @@ class Variable:
     table: Table
     branches: tuple[tuple[Condition | None, str], ...]
 
-    @property
+    @cached_property
     def switches(self) -> tuple[str, ...]:
         """The drawn variables that decide which branch is meant."""
         return _union(*(condition.variables for condition, _ in self.branches if condition))
 
-    @property
+    @cached_property
     def variables(self) -> tuple[str, ...]:
         """All drawn variables that the value depends on."""
         return _union(self.switches, tuple(source for _, source in self.branches))
@@ -52,7 +53,10 @@ class Variable:
 
     def source(self, values: Values) -> str:
         """The drawn variable that is meant, for a single story."""
-        return next(name for condition, name in self.branches if condition is None or condition.evaluate(values))
+        for condition, name in self.branches:
+            if condition is None or condition.evaluate(values):
+                return name
+        raise AssertionError("the last branch has no condition")
 
 
 def parse_condition(source: str, scope: dict[str, Variable], where: str) -> Condition:

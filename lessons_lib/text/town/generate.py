@@ -90,7 +90,7 @@ def _parents(plot: Plot, choice: Choice, values: np.ndarray) -> tuple[np.ndarray
 
 
 def log_probability(plot: Plot, values: np.ndarray) -> np.ndarray:
-    """Exact log-probability of each row of values "story choice", the choice of the plot included; -inf if impossible."""
+    """Exact log-probability of each row of values "story choice", plot included; -inf where impossible."""
     total = np.full(len(values), np.log(plot.prob))
     with np.errstate(divide="ignore"):
         for j, choice in enumerate(plot.choices):

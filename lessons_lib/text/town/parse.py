@@ -6,13 +6,13 @@ read in one pass, facts that are told late bind variables that were drawn early,
 word) simply narrows nothing.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
 
-from lessons_lib.text.town.generate import log_probability
 from lessons_lib.text.town.plots import Choice, Plot
 from lessons_lib.text.town.templates import Slot, Template
 from lessons_lib.text.words import END
@@ -48,18 +48,33 @@ class Reader:
 
     def __init__(self, plot: Plot):
         self.plot = plot
-        self._everything = tuple(_bits((choice.table > 0).reshape(-1, choice.size).any(0)) for choice in plot.choices)
+        self._everything = tuple(_bits(choice.possible) for choice in plot.choices)
         self._rows: dict[tuple[int, ...], int] = {}
+        self._children = [
+            [place for place, child in enumerate(plot.choices) if child.variable and choice.name in child.parents]
+            for choice in plot.choices
+        ]
 
     def derivations(self, words: Sequence[str | None], trace: Trace | None = None) -> list[Derivation]:
         """All derivations of the words; None stands for any one word."""
+        if trace is None and not all(word is None or word in self.plot.vocabulary for word in words):
+            return []
         found = {}
         for sets in self._read(words, 0, 0, self._everything, trace):
             for values in product(*(_members(bits) for bits in sets)):
-                log_prob = float(log_probability(self.plot, np.array([values]))[0])
-                if log_prob > -np.inf:
+                log_prob = self._log_prob(values)
+                if log_prob > -math.inf:
                     found[values] = Derivation(self.plot, values, log_prob)
         return list(found.values())
+
+    def _log_prob(self, values: tuple[int, ...]) -> float:
+        total = math.log(self.plot.prob)
+        for choice, value in zip(self.plot.choices, values, strict=True):
+            prob = choice.table.item(*(values[self.plot.position[parent]] for parent in choice.parents), value)
+            if not prob:
+                return -math.inf
+            total += math.log(prob)
+        return total
 
     def _read(self, words, step: int, at: int, sets: Sets, trace: Trace | None) -> Iterator[Sets]:
         if step == len(self.plot.choices):
@@ -82,16 +97,20 @@ class Reader:
                             yield from self._read(words, step + 1, after, _with(narrowed, step, 1 << number), trace)
 
     def _match(self, words, at: int, template: Template, sets: Sets, trace) -> list[tuple[int, Sets]]:
+        """Every way in which the template reads the words from `at` on: the place after it, and the sets left."""
         states = [(at, sets)]
         for token in template.tokens:
-            if isinstance(token, Slot):
-                states = [after for at, sets in states for after in self._fill(words, at, token, sets, trace)]
-            else:
-                if trace:
-                    for at, _ in states:
-                        if at == len(words) or words[at] not in (token, None):
-                            trace.note(at, [token])
-                states = [(at + 1, sets) for at, sets in states if at < len(words) and words[at] in (token, None)]
+            found = []
+            for at, sets in states:
+                if isinstance(token, Slot):
+                    found += self._fill(words, at, token, sets, trace)
+                elif at < len(words) and (words[at] == token or words[at] is None):
+                    found.append((at + 1, sets))
+                elif trace:
+                    trace.note(at, [token])
+            if not found:
+                return []
+            states = found
         return states
 
     def _fill(self, words, at: int, slot: Slot, sets: Sets, trace) -> Iterator[tuple[int, Sets]]:
@@ -99,13 +118,26 @@ class Reader:
             source = slot.variable.source(self._values(known, slot.variable.switches))
             place = self.plot.position[source]
             possible = known[place] & self._allowed(self.plot.choices[place], known)
-            fits = 0
+            fits = False
             for reading, bits in slot.by_first_word.get(words[at], ()) if at < len(words) else ():
                 if possible & bits and _reads(words, at, reading):
-                    fits |= bits
-                    yield at + len(reading), _with(known, place, possible & bits)
-            if trace and not possible & fits:
+                    narrowed = self._narrow(known, place, possible & bits)
+                    if narrowed:
+                        fits = True
+                        yield at + len(reading), narrowed
+            if trace and not fits:
+                possible = sum(1 << entry for entry in _members(possible) if self._narrow(known, place, 1 << entry))
                 self._note_slot(words, at, slot, possible, trace)
+
+    def _narrow(self, sets: Sets, place: int, bits: int) -> Sets | None:
+        """The sets with one of them narrowed, and with it those that depend on it; None when one of these is empty."""
+        sets = _with(sets, place, bits)
+        for child in self._children[place]:
+            left = sets[child] & self._allowed(self.plot.choices[child], sets)
+            if not left:
+                return None
+            sets = _with(sets, child, left)
+        return sets
 
     def _note_slot(self, words, at: int, slot: Slot, possible: int, trace: Trace) -> None:
         for reading, bits in slot.by_first_word[None]:
@@ -115,15 +147,15 @@ class Reader:
                     same += 1
                 trace.note(at + same, reading[same : same + 1])
 
-    def _split(self, sets: Sets, names: tuple[str, ...]) -> Iterator[Sets]:
+    def _split(self, sets: Sets, names: tuple[str, ...]) -> list[Sets]:
         """The same sets, once for each combination of values that the named choices can still have."""
-        open_places = [place for place in (self.plot.position[name] for name in names) if sets[place].bit_count() > 1]
-        if not open_places:
-            yield sets
-            return
-        first, *_ = open_places
-        for value in _members(sets[first] & self._allowed(self.plot.choices[first], sets)):
-            yield from self._split(_with(sets, first, 1 << value), names)
+        for name in names:
+            place = self.plot.position[name]
+            if sets[place].bit_count() > 1:
+                possible = sets[place] & self._allowed(self.plot.choices[place], sets)
+                cases = (_with(sets, place, 1 << value) for value in _members(possible))
+                return [split for case in cases for split in self._split(case, names)]
+        return [sets]
 
     def _values(self, sets: Sets, names: tuple[str, ...]) -> dict[str, int]:
         return {name: sets[self.plot.position[name]].bit_length() - 1 for name in names}

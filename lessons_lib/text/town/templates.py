@@ -1,8 +1,9 @@
-"""Sentences with slots: `{hero}`, `{hero.their}`, `{Hero.they}` (a capital asks for a capital), `{thing.a}`, `{now.where}`."""
+"""Sentences with slots: `{hero}`, `{hero.their}`, `{Hero.they}` (with a capital), `{thing.a}`, `{now.where}`."""
 
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str, scope: dict[str, Variable], where: str) -> "Template":
-        """Raises TownError, beginning with `where`, for an unknown variable or form, or for text that is glued to a slot."""
+        """Raises TownError, beginning with `where`, for an unknown variable or form, or for text glued to a slot."""
         if not isinstance(text, str) or not text.strip() or text != " ".join(text.split()):
             raise TownError(f"{where}: {text!r} is not a sentence with single spaces between its words.")
         parts: list[str | Slot] = []
@@ -61,7 +62,7 @@ class Template:
                 parts.append(_slot(piece, scope, f"{where}: template {text!r}"))
             elif piece:
                 parts.append(piece)
-        for left, right in zip(parts, parts[1:], strict=False):
+        for left, right in pairwise(parts):
             edges = [left[-1:] if isinstance(left, str) else "", right[:1] if isinstance(right, str) else ""]
             if any(edge.isalnum() or edge in ("'", "’", "_") for edge in edges if edge) or edges == ["", ""]:
                 raise TownError(f"{where}: in {text!r} a slot touches a word; put a space or a mark between them.")
@@ -73,6 +74,10 @@ class Template:
         return tuple(
             token for part in self.parts for token in ((part,) if isinstance(part, Slot) else split_words(part))
         )
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Slot))
 
     def render(self, values: Values, count: int) -> np.ndarray:
         """The sentence for `count` stories at once, as an array of strings."""

@@ -8,7 +8,6 @@ from lessons_lib.text.town import exact, generate
 from lessons_lib.text.town.generate import SPLITS, Story
 from lessons_lib.text.town.parse import Derivation, Reader, Trace
 from lessons_lib.text.town.plots import Limits, Plot, compile_plots
-from lessons_lib.text.town.templates import Slot
 from lessons_lib.text.town.world import World
 from lessons_lib.text.words import END, split_words
 
@@ -59,12 +58,8 @@ class Town:
         stories: list[Story] = []
         for plot in self.plots:
             values = generate.enumerate_values(plot)
-            told = zip(
-                generate.render(plot, values),
-                generate.log_probability(plot, values).tolist(),
-                values.tolist(),
-                strict=True,
-            )
+            texts, log_probs = generate.render(plot, values), generate.log_probability(plot, values)
+            told = zip(texts.tolist(), log_probs.tolist(), values.tolist(), strict=True)
             stories += [Story(text, log_prob, plot, tuple(row)) for text, log_prob, row in told]
         return stories
 
@@ -98,18 +93,14 @@ class Town:
         log_prob = self.log_prob(text)
         if log_prob > -math.inf:
             return f"The Town tells this story with log-probability {log_prob:.3f} (once in {math.exp(-log_prob):.2g})."
-        words, trace = split_words(text), Trace()
-        for reader in self._readers:
-            reader.derivations(words, trace)
+        words, trace = self.tokenize(text), Trace()
+        if any(reader.derivations(words, trace) for reader in self._readers):
+            return f"The Town tells these words, but with this spacing: {self.detokenize(words)!r}"
         at, expected = trace.position, _listed(trace.expected)
-        if not expected:
-            return "Every word could stand where it does, but spacing or facts do not agree: the Town cannot tell it."
         if at == len(words):
             return f"The Town could tell these {at} words, but the story does not end here; next comes {expected}."
         before = f" after {self.detokenize(words[max(0, at - 4) : at])!r}" if at else ""
-        return (
-            f"The Town stops following at word {at + 1}, {words[at]!r}: {before.strip() or 'there'} comes {expected}."
-        )
+        return f"The Town cannot tell word {at + 1}, {words[at]!r}:{before or ' there'} comes {expected}."
 
     def vocabulary(self) -> tuple[str, ...]:
         """Every word and punctuation mark that some story contains, sorted; END is not among them."""
@@ -154,20 +145,7 @@ class Town:
 
     @cached_property
     def _vocabulary(self) -> tuple[str, ...]:
-        words: set[str] = set()
-        for plot in self.plots:
-            for choice in plot.choices:
-                for template in choice.templates:
-                    for token in template.tokens:
-                        words.update(_slot_words(plot, token) if isinstance(token, Slot) else (token,))
-        return tuple(sorted(words))
-
-
-def _slot_words(plot: Plot, slot: Slot) -> set[str]:
-    """The words that a slot can show: only of entries that some draw behind it gives with positive probability."""
-    sources = [plot.choices[plot.position[name]].table for _, name in slot.variable.branches]
-    possible = sum((table > 0).reshape(-1, table.shape[-1]).any(0) for table in sources)
-    return {word for words, shown in zip(slot.split, possible, strict=True) if shown for word in words}
+        return tuple(sorted(frozenset().union(*(plot.vocabulary for plot in self.plots))))
 
 
 def _listed(words: set[str], most: int = 6) -> str:

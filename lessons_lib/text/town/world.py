@@ -23,7 +23,7 @@ class TownError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """One table: entries with stable ids, weights (before normalising), forms (form → one string per entry) and tags."""
+    """One table: entries with stable ids, weights, forms (form → one string per entry) and tags."""
 
     name: str
     ids: tuple[str, ...]
@@ -35,7 +35,7 @@ class Table:
         return len(self.ids)
 
     def index(self, entry: str, where: str) -> int:
-        """The position of an entry's id. Raises TownError, beginning with `where`, for an id that is not in the table."""
+        """The position of an entry's id. Raises TownError, beginning with `where`, for an unknown id."""
         if entry not in self.ids:
             raise TownError(f"{where}: table {self.name!r} has no entry {entry!r}; it has {', '.join(self.ids)}.")
         return self.ids.index(entry)
