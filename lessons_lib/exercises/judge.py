@@ -6,21 +6,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lessons_lib.exercises import calls
-from lessons_lib.exercises.compare import Tolerance, changed, copy_of, difference, is_number, shorten, size, type_name
+from lessons_lib.exercises.compare import changed, copy_of
 from lessons_lib.exercises.engine import NOT_ATTEMPTED, PASSED, WRONG, Exercise, Verdict
+from lessons_lib.exercises.judge_value import UNTOUCHED, Fault, compared, judge_value, unwritten
+from lessons_lib.exercises.values import shorten, size, type_name
 
-UNTOUCHED = Verdict(NOT_ATTEMPTED, "stub", "Write your answer in place of the `...`, then run the cell again.")
 STILL_GIVEN = Verdict(
     NOT_ATTEMPTED, "given", "This still behaves as the code you were given. Change it, then run the cell again."
 )
-
-
-class Fault(NamedTuple):
-    """What is wrong with one call."""
-
-    reason: str
-    message: str
-    details: tuple[tuple[str, str], ...] = ()
 
 
 class Trial(NamedTuple):
@@ -40,7 +33,7 @@ def judge(exercise: Exercise, answer: Any, *, seconds: float | None = None) -> V
     if answer is ...:
         return UNTOUCHED
     if exercise.kind == "value":
-        return _judge_value(exercise, answer)
+        return judge_value(exercise, answer)
     return _judge_function(exercise, answer, exercise.seconds if seconds is None else seconds)
 
 
@@ -52,7 +45,7 @@ def _judge_function(exercise: Exercise, answer: Any, seconds: float) -> Verdict:
     trials = []
     for args in inputs:
         trials.append(_try(exercise, answer, args, seconds))
-        if len(trials) == 1 and _unwritten(trials[0].outcome.value):
+        if len(trials) == 1 and unwritten(trials[0].outcome.value):
             return UNTOUCHED
         if trials[-1].outcome.kind in (calls.TIMEOUT, calls.PRINTED):
             break  # each further call could cost as much
@@ -66,8 +59,7 @@ def _judge_function(exercise: Exercise, answer: Any, seconds: float) -> Verdict:
     for statement, predicate in exercise.properties:
         fault = _property_fault(statement, predicate, answer, seconds)
         if fault:
-            mistake = _known_mistake(exercise, trials, seconds)
-            return Verdict(WRONG, *(Fault("mistake", mistake, fault.details) if mistake else fault))
+            return Verdict(WRONG, *_named(exercise, trials, fault, statement, predicate, seconds))
     return Verdict(PASSED, "passed", exercise.explanation, printed=trials[0].outcome.printed)
 
 
@@ -118,7 +110,7 @@ def _fault(
     if should_raise:
         message = f"It should raise {type(should_raise).__name__} here, and it returns a result."
         return Fault("value", message, (*_called(exercise, args), ("Yours", shorten(outcome.value))))
-    if _unwritten(outcome.value):
+    if unwritten(outcome.value):
         return Fault("unfinished", "For this input it still returns `...`: a part is not written yet.")
     if outcome.value is None and expected is not None:
         return Fault("none", "It returns None. Is a `return` missing at the end, or in one of its branches?")
@@ -128,11 +120,8 @@ def _fault(
         return Fault("changed", message)
     if not exercise.compare:
         return None
-    found = difference(expected, outcome.value, tolerance_of(exercise))
-    if not found:
-        return None
-    details = (*_called(exercise, args), ("Expected", shorten(expected)), ("Yours", shorten(outcome.value)))
-    return Fault(found.reason, found.message, details)
+    found = compared(exercise, expected, outcome.value)
+    return found and found._replace(details=(*_called(exercise, args), *found.details))
 
 
 def _expected(exercise: Exercise, args: tuple) -> tuple[Any, Exception | None]:
@@ -152,15 +141,6 @@ def _error(answer: Callable, error: BaseException) -> Fault:
     if isinstance(error, SystemExit):
         return Fault("raised", f"It ends the program instead of returning{where}. Leave out exit().")
     return Fault("raised", f"It raises an error. {text}{where}")
-
-
-def tolerance_of(exercise: Exercise) -> Tolerance:
-    """How near an answer must be."""
-    return Tolerance(exercise.rtol, exercise.atol, exercise.strict_kind)
-
-
-def _unwritten(value: Any) -> bool:
-    return value is ... or (isinstance(value, tuple | list) and any(item is ... for item in value))
 
 
 def _not_callable(exercise: Exercise, answer: Any) -> Fault | None:
@@ -200,6 +180,17 @@ def _property_fault(statement: str, predicate: Callable, answer: Callable, secon
     return Fault("property", f"One thing does not hold yet: a right answer {statement}.")
 
 
+def _named(
+    exercise: Exercise, trials: list[Trial], fault: Fault, statement: str, predicate: Callable, seconds: float
+) -> Fault:
+    """The fault, by the name of the mistake that lacks the same property in the same way, if there is one."""
+    for message, wrong in exercise.mistakes.items():
+        same = _property_fault(statement, predicate, wrong, seconds)
+        if same and same.reason == fault.reason and _behaves_like(wrong, exercise, trials, seconds):
+            return Fault("mistake", message, fault.details)
+    return fault
+
+
 def _known_mistake(exercise: Exercise, trials: list[Trial], seconds: float) -> str | None:
     """The message of the listed mistake that does the same as the answer on every input, if there is one."""
     for message, wrong in exercise.mistakes.items():
@@ -217,7 +208,7 @@ def _behaves_like(other: Callable, exercise: Exercise, trials: list[Trial], seco
         outcome = calls.call(other, given, seconds)
         if outcome.kind != trial.outcome.kind or type(outcome.error) is not type(trial.outcome.error):
             return False
-        if difference(outcome.value, trial.outcome.value, tolerance_of(exercise)):
+        if outcome.kind == calls.VALUE and compared(exercise, outcome.value, trial.outcome.value):
             return False
         keeps = outcome.kind != calls.VALUE or exercise.may_change_inputs
         if not keeps and changed(trial.args, given) != trial.changed:
@@ -230,7 +221,7 @@ def _varies(exercise: Exercise, answer: Callable, trial: Trial, seconds: float) 
     again = calls.call(answer, copy_of(trial.args), seconds)
     if again.kind != trial.outcome.kind:
         return True
-    return again.kind == calls.VALUE and difference(trial.outcome.value, again.value) is not None
+    return again.kind == calls.VALUE and compared(exercise, trial.outcome.value, again.value) is not None
 
 
 def _names(exercise: Exercise, count: int) -> list[str]:
@@ -247,30 +238,3 @@ def _call_text(exercise: Exercise, args: tuple) -> str:
     parts = [shorten(arg) if type(arg).__name__ != "Generator" else "rng" for arg in args]
     parts = [re.sub(r"<function (\S+) at 0x\w+>", r"\1", part) for part in parts]
     return f"{exercise.name}({', '.join(parts)})"
-
-
-def _judge_value(exercise: Exercise, answer: Any) -> Verdict:
-    expected = exercise.expected_value()
-    if callable(answer):
-        return Verdict(WRONG, "type", f"A value is expected, and this is {type_name(answer)}: hand over its result.")
-    if _unwritten(answer):
-        return UNTOUCHED
-    if answer is None:
-        return Verdict(WRONG, "none", "This is None. Give your answer a value first.")
-    if isinstance(answer, str):
-        answer = answer.strip()
-        lowered = {choice.lower(): choice for choice in exercise.choices}
-        answer = lowered.get(answer.lower(), answer)
-    if exercise.choices and answer not in exercise.choices:
-        return Verdict(WRONG, "choice", f"Answer one of: {', '.join(map(repr, exercise.choices))}.")
-    found = difference(expected, answer, tolerance_of(exercise))
-    if not found:
-        return Verdict(PASSED, "passed", exercise.explanation)
-    if found.reason == "value":
-        for message, wrong in exercise.mistakes.items():
-            if wrong(answer) if callable(wrong) else not difference(wrong, answer):
-                return Verdict(WRONG, "mistake", message)
-    if found.reason == "value" and is_number(expected):
-        side = "large" if answer > expected else "small"
-        return Verdict(WRONG, "value", f"Not {shorten(answer)}: that is too {side}.")
-    return Verdict(WRONG, found.reason, found.message.replace("The result", "Your answer"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from lessons_lib.exercises.engine import Exercise
 
 # The engine's own modules; every other module of the package holds exercises.
-ENGINE = {"calls", "chance", "compare", "engine", "judge", "progress", "registry", "report"}
+ENGINE = {"calls", "chance", "compare", "engine", "judge", "judge_value", "progress", "registry", "report", "values"}
 
 
 def prefixes() -> list[str]:
