@@ -95,6 +95,4 @@ def _slot(inside: str, scope: dict[str, Variable], where: str) -> Slot:
     capital = name[0].isupper()
     variable = look_up(name[0].lower() + name[1:] if capital else name, scope, where)
     strings = variable.table.form(form, where)
-    if bad := [string for string in strings if string != " ".join(string.split())]:
-        raise TownError(f"{where}: {bad[0]!r} in table {variable.table.name!r} has spaces too many.")
     return Slot(variable, np.array([capitalised(string) if capital else string for string in strings], dtype=object))

@@ -116,8 +116,8 @@ def _row(entry_id: str, entry, where: str) -> dict:
         forms |= PRONOUNS[entry["pronoun"]]
     forms |= entry
     for form, value in forms.items():
-        if not isinstance(value, str) or not value.strip():
-            raise TownError(f"{where}: form {form!r} is {value!r}; a form is a string that is not empty.")
+        if not isinstance(value, str) or not value or value != " ".join(value.split()):
+            raise TownError(f"{where}: form {form!r} is {value!r}; a form is words with single spaces between them.")
     return {"weight": weight, "forms": forms, "tags": frozenset(tags)}
 
 
