@@ -292,7 +292,8 @@ def _registered_python() -> str | None:
         first = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
         return None
-    return shutil.which(first) or first
+    # A bare `python` is whichever Python Jupyter itself runs with.
+    return first if os.path.isabs(first) else None
 
 
 def _same_file(one: str, other: str) -> bool:

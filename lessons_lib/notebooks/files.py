@@ -1,6 +1,7 @@
 """Where the notebooks are, and the one form in which they are kept."""
 
 import hashlib
+import json
 import os
 import re
 import tempfile
@@ -98,26 +99,33 @@ def choose(folder: Path, numbers: list[str]) -> list[LessonFile]:
 def read(path: Path) -> NotebookNode:
     """The notebook in `path`. Raises NotebookError where it is not one."""
     try:
-        return from_text(path.read_text(encoding="utf-8"))
+        nb = from_text(path.read_text(encoding="utf-8"))
+        _identify(nb.cells, fresh=False)
+        nbformat.validate(nb)
+        return nb
     except FileNotFoundError:
         raise NotebookError(f"{path} is not there.") from None
-    except (ValueError, nbformat.validator.NotebookValidationError) as error:
+    except (ValueError, nbformat.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise NotebookError(f"{path} is not a readable notebook ({reason}). Restore or download it.") from None
 
 
 def from_text(text: str) -> NotebookNode:
-    """A notebook from its JSON text, brought to format 4.5 where it is older. Missing cell ids stay missing."""
-    nb = nbformat.reads(text, as_version=nbformat.NO_CONVERT)
-    if nb.get("nbformat") != 4:
-        nb = nbformat.convert(nb, 4)
-    nb.nbformat, nb.nbformat_minor = 4, 5
+    """A notebook from its JSON text, as format 4.5. Missing and double cell ids stay as they are."""
+    raw = json.loads(text)
+    if not isinstance(raw, dict) or raw.get("nbformat") != 4:
+        raise ValueError("it is not in format 4")
+    cells = raw.get("cells")
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise ValueError("it has no list of cells")
+    nb = nbformat.v4.reads(text)  # nbformat.reads would give random ids to cells without one
+    nb.nbformat_minor = 5
     return nb
 
 
 def to_text(nb: NotebookNode) -> str:
     """The file's text: sorted keys, one space of indentation, one newline at the end."""
-    return nbformat.writes(nb, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
+    return nbformat.v4.writes(nb).rstrip("\n") + "\n"
 
 
 def write(path: Path, text: str) -> None:
@@ -162,7 +170,8 @@ def _identify(cells: list[NotebookNode], fresh: bool) -> None:
     used = set()
     for cell in cells:
         old = cell.get("id")
-        if fresh or not isinstance(old, str) or not VALID_ID.fullmatch(old) or old in used:
+        stale = fresh and not cell.metadata.get("lessons", {}).get("setup")
+        if stale or not isinstance(old, str) or not VALID_ID.fullmatch(old) or old in used:
             cell.pop("id", None)
         else:
             used.add(old)
