@@ -31,7 +31,7 @@ def stories(town):
     return town.stories(20_000)
 
 
-@pytest.mark.parametrize(("entries", "phrases", "offset"), [(2, 1, 0), (1, 2, 0), (1, 9, 1), (1, 9, 2)])
+@pytest.mark.parametrize(("entries", "phrases", "offset"), [(2, 1, 0), (1, 2, 0), (1, 9, 1)])
 def test_reduced_world_is_exact(entries, phrases, offset):
     reduced = Town.reduced(entries, phrases, offset)
     every = reduced.every_story()
@@ -45,7 +45,7 @@ def test_reduced_world_is_exact(entries, phrases, offset):
     assert reduced.expected_words() == pytest.approx(words, abs=1e-9)
     assert reduced.entropy_rate() == pytest.approx(entropy / words, abs=1e-9)
     assert {word for story in every for word in story.words} <= set(reduced.vocabulary())
-    for story in every[:: len(every) // 4000 + 1]:
+    for story in every[:: len(every) // 2000 + 1]:
         (derivation,) = reduced.derivations(story.text)
         assert derivation.log_prob == pytest.approx(story.log_prob, abs=1e-9)
         assert derivation.plot.id == story.plot
@@ -65,7 +65,7 @@ def test_every_story_of_the_smallest_world_is_read_back_and_told_as_often_as_it_
 
 
 def test_full_world_reads_back_every_sampled_story(town, stories):
-    for story in stories[::2]:
+    for story in stories[::3]:
         (derivation,) = town.derivations(story.text)
         assert derivation.log_prob == pytest.approx(story.log_prob, abs=1e-9)
         assert derivation.values == story._values

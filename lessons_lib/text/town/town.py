@@ -40,8 +40,9 @@ class Town:
         """`n` stories, independent draws of the language.
 
         The splits "train", "valid" and "test" are separate random streams of the same seed, so they are independent
-        draws of one language, not a partition of its texts. The language is so large that no story of 2,000 held-out
-        ones occurs among 20,000 training stories (a test asserts it). The first k stories are the same whatever n is.
+        draws of one language, not a partition of its texts. The language is so large that this hardly matters: of
+        40,000 held-out stories of seed 0, one also occurs among the first 20,000 training stories. The first k stories
+        of a stream are the same whatever n is, and the same on every machine.
 
         Raises ValueError for a negative n, a negative seed or an unknown split.
         """
@@ -92,7 +93,8 @@ class Town:
         """One sentence: how probable the text is, or at which word it stops being a story that the Town tells."""
         log_prob = self.log_prob(text)
         if log_prob > -math.inf:
-            return f"The Town tells this story with log-probability {log_prob:.3f} (once in {math.exp(-log_prob):.2g})."
+            once = f"once in {math.exp(-log_prob):.2g} stories"
+            return f"The Town tells this story with log-probability {log_prob:.3f}: {once}."
         words, trace = self.tokenize(text), Trace()
         if any(reader.derivations(words, trace) for reader in self._readers):
             return f"The Town tells these words, but with this spacing: {self.detokenize(words)!r}"

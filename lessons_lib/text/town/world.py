@@ -1,4 +1,9 @@
-"""The tables of the Town: people, places, things and words, each entry with a weight and its forms."""
+"""The tables of the Town: people, places, things and words, each entry with a weight and its forms.
+
+An entry is `id = weight` or `id = { weight = 3, text = "Amara", pronoun = "she", tags = ["tall"] }`. Any further column
+is one more form that sentences can show ({place.where}) and conditions can test; the ids never change, so that
+translations, labels and switches can be attached to an entry by its id.
+"""
 
 import math
 from dataclasses import dataclass
