@@ -5,9 +5,6 @@ widget, the picture as a PNG (what GitHub, an exported page and a reopened noteb
 """
 
 import base64
-import io
-import sys
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -15,32 +12,10 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from lessons_lib.views import style
+from lessons_lib.views.picture import message_figure, render
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SUMMARY_WIDTH = 110
-
-
-def render(figure: Figure) -> bytes:
-    """`figure` as PNG bytes, the same for the same figure; the figure is closed, so that nothing piles up in memory."""
-    buffer = io.BytesIO()
-    try:
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    finally:
-        pyplot = sys.modules.get("matplotlib.pyplot")  # a figure that pyplot has never seen need not be closed by it
-        if pyplot is not None:
-            pyplot.close(figure)
-    return buffer.getvalue()
-
-
-def message_figure(message: str, title: str = "") -> Figure:
-    """A figure that says something in words where there is nothing to draw."""
-    figure = Figure(figsize=(7.2, 2.4))
-    lines = [line for part in message.splitlines() for line in textwrap.wrap(part, 82)]
-    if len(lines) > 8:
-        lines = [*lines[:7], "…"]
-    figure.text(0.02, 0.96, title, va="top", weight="bold", color=style.COLORS["orange"])
-    figure.text(0.02, 0.84 if title else 0.96, "\n".join(lines), va="top", linespacing=1.5)
-    return figure
 
 
 class Explorer:

@@ -13,7 +13,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from lessons_lib.views import style
-from lessons_lib.views.explorer import WIDGET_VIEW, Explorer, message_figure, render
+from lessons_lib.views.explorer import WIDGET_VIEW, Explorer
+from lessons_lib.views.picture import message_figure, render
 
 
 def bars(height, colour="blue"):

@@ -33,6 +33,8 @@ explorer
     'before = explorer.png\nexplorer.controls["height"].value = 7\nexplorer.png != before',
     'explorer.set(height=3, colour="orange")',
     "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+    "from lessons_lib.views.course_map import course_map\ncourse_map()",
+    'from lessons_lib.views.spans import token_spans\ntoken_spans([" the", " cat"], ids=[1, 2])',
 )
 
 
@@ -57,6 +59,12 @@ def test_the_stored_output_keeps_the_picture_beside_the_view(notebook_path):
     assert notebook.cells[2].outputs[0].data["text/plain"] == "True"
     (output,) = notebook.cells[4].outputs
     assert output.output_type == "display_data", "an explorer's own figures must not turn up under later cells"
+
+
+def test_a_library_figure_is_shown_once_with_its_words(notebook_path):
+    (output,) = nbformat.read(notebook_path, as_version=4).cells[5].outputs
+    assert set(output.data) == {"text/plain", "image/png"}
+    assert output.metadata["image/png"]["alt"].startswith("Part I")
 
 
 def test_strict_nbval_passes(notebook_path):
