@@ -24,7 +24,7 @@ from lessons_lib.assets.errors import (
     UnknownAsset,
     WrongContents,
 )
-from lessons_lib.assets.registry import Asset, File, Source, find, registry
+from lessons_lib.assets.listing import Asset, File, Source, find, registry
 
 __all__ = [
     "Asset",

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from lessons_lib.assets.errors import AssetError, readable
-from lessons_lib.assets.registry import Asset, find, registry
+from lessons_lib.assets.listing import Asset, find, registry
 
 
 def add_fetch_parser(subparsers) -> argparse.ArgumentParser:

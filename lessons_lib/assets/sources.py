@@ -11,7 +11,7 @@ from urllib.parse import quote
 from lessons_lib.assets import indexes
 from lessons_lib.assets.archives import extract
 from lessons_lib.assets.errors import FULL, AssetError, NotFound, NotReachable, WrongContents, disk_full
-from lessons_lib.assets.registry import Asset, File, Source
+from lessons_lib.assets.listing import Asset, File, Source
 
 TIMEOUT = 30  # seconds without a byte before a server counts as gone
 NO_NETWORK = (
@@ -204,7 +204,8 @@ BRING = {"wheel": _wheel, "sdist": _sdist, "url": _url, "hub": _hub}
 def from_mirror(mirror: str, asset: Asset, names: list[str], stage: Path, bar) -> list[str]:
     """Bring files from LESSONS_MIRROR: a folder made by `lessons fetch --to`, or that folder served over HTTP."""
     for name in names:
-        bar.reset()
+        if bar is not None:
+            bar.reset()
         target = stage / name
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = indexes.local_path(mirror)
@@ -222,18 +223,30 @@ def get(address: str, target: Path, bar, **connection: object) -> None:
     """
     path = indexes.local_path(address)
     try:
-        if path is not None:
+        if path is None:
+            _download(address, target, bar, connection)
+        else:
             shutil.copyfile(path, target)
             if bar is not None:
                 _show(bar, target.stat().st_size)
-            return
-        from pooch import HTTPDownloader
-
-        HTTPDownloader(progressbar=_Bar(bar), chunk_size=1 << 16, timeout=TIMEOUT, **connection)(
-            address, str(target), None
-        )
     except OSError as error:  # every error of requests is one
         raise _os_error(error, target.parent, _hidden(address)) from error
+
+
+def _download(address: str, target: Path, bar, connection: dict) -> None:
+    from pooch import HTTPDownloader
+
+    responses: list = []  # pooch leaves a response open when writing fails
+    options = {
+        "timeout": TIMEOUT,
+        "hooks": {"response": lambda response, **_: responses.append(response)},
+        **connection,
+    }
+    try:
+        HTTPDownloader(progressbar=_Bar(bar), chunk_size=1 << 16, **options)(address, str(target), None)
+    finally:
+        for response in responses:
+            response.close()
 
 
 def _os_error(error: OSError, folder: Path, where: str) -> AssetError:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lessons_lib.assets.errors import CacheNotWritable, WrongContents, cache_errors, disk_full, readable
-from lessons_lib.assets.registry import Asset, File, safe_name
+from lessons_lib.assets.listing import Asset, File, safe_name
 
 RECORD = "asset.json"
 LOCK_SECONDS = 3600
