@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from pathlib import Path
@@ -206,14 +206,3 @@ def apply_merges(symbols: list[int], ranks: dict[tuple[int, int], tuple[int, int
             if k != -1 and after[k] != -1 and (found := ranks.get((symbols[k], symbols[after[k]]))):
                 heappush(queue, (*found, k))
     return [symbol for symbol in symbols if symbol != -1]
-
-
-def merge_steps(word: str, merges: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
-    """The spellings of a word, from single bytes to the end, as its merges are applied one at a time (for figures)."""
-    symbols = [BYTE_TO_CHAR[byte] for byte in word.encode("utf-8")]
-    yield symbols
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-    while candidates := [(ranks[pair], i) for i, pair in enumerate(pairwise(symbols)) if pair in ranks]:
-        _, i = min(candidates)
-        symbols = [*symbols[:i], symbols[i] + symbols[i + 1], *symbols[i + 2 :]]
-        yield symbols

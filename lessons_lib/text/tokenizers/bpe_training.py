@@ -1,8 +1,8 @@
 """Learning the merges of byte-pair encoding with counts that are updated, not taken again, after every merge.
 
-Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units" (ACL 2016), made a compression
-algorithm (Gage, 1994) into a tokenizer. The order in which equally frequent pairs are merged is free; here it is that of
-Hugging Face's `tokenizers`, so that both learn the same merges: the pair with the smaller ids first.
+Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units" (ACL 2016), made an old
+compression algorithm (Gage, 1994) into a tokenizer. The order in which equally frequent pairs are merged is free; here
+it is that of Hugging Face's `tokenizers`, so that both learn the same merges: the pair with the smaller ids first.
 """
 
 from collections import Counter, defaultdict
