@@ -13,6 +13,7 @@ from lessons_lib.assets.archives import extract
 from lessons_lib.assets.errors import FULL, AssetError, NotFound, NotReachable, WrongContents, disk_full
 from lessons_lib.assets.listing import Asset, File, Source
 
+MISSING = (401, 403, 404, 410)  # a server's answers that asking again will not change
 TIMEOUT = 30  # seconds without a byte before a server counts as gone
 NO_NETWORK = (
     "NewConnectionError",
@@ -161,17 +162,21 @@ def _hub(source: Source, asset: Asset, files: list[File], stage: Path, bar) -> l
             local_dir=work,
             tqdm_class=_silent() if bar.disable else None,
         )
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
-        raise NotReachable(f"{source} could not be reached. {ADVICE}") from error
-    except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "no")
-        raise (NotFound if status in (401, 403, 404) else NotReachable)(
-            f"{source} answered with status {status}."
-        ) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
+        raise _hub_error(error, source) from error
     except OSError as error:
         raise _os_error(error, stage, str(source)) from error
     shutil.rmtree(work / ".cache", ignore_errors=True)
     return _from_hub(source, places, work, stage)
+
+
+def _hub_error(error: Exception, source: Source) -> AssetError:
+    """What huggingface_hub's error means: it wraps the server's answer, where there was one, in its own."""
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    if response is None:
+        return NotReachable(f"{source} could not be reached. {ADVICE}")
+    status = response.status_code
+    return (NotFound if status in MISSING else NotReachable)(f"{source} answered with status {status}.")
 
 
 def _silent() -> type:
@@ -254,7 +259,7 @@ def _os_error(error: OSError, folder: Path, where: str) -> AssetError:
     response = getattr(error, "response", None)
     if response is not None:
         status = response.status_code
-        kind = NotFound if status in (401, 403, 404, 410) else NotReachable
+        kind = NotFound if status in MISSING else NotReachable
         return kind(f"{where} answered with status {status} ({response.reason}).")
     if error.errno in FULL:
         return disk_full(folder)
