@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
+import traitlets
 from matplotlib.figure import Figure
 
 from lessons_lib.views import style
@@ -16,6 +17,16 @@ from lessons_lib.views.picture import message_figure, render
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SUMMARY_WIDTH = 110
+
+
+class DescribedImage(ipywidgets.Image):
+    """An image that can have a `tooltip`: what a pointer resting on it shows, and what a screen reader says.
+
+    The browser's half of ipywidgets 8 shows a tooltip only where `description` is empty, and fails where, as in Image,
+    there is none at all. So this one has an empty one.
+    """
+
+    description = traitlets.Unicode("").tag(sync=True)
 
 
 class Explorer:
@@ -45,7 +56,7 @@ class Explorer:
                 raise TypeError(f"The control {name!r} must be a widget with a value, not {type(control).__name__}.")
             _label(name, control)
         self.controls = controls
-        self.image = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%", object_fit="contain"))
+        self.image = DescribedImage(format="png", layout=ipywidgets.Layout(max_width="100%", object_fit="contain"))
         row = ipywidgets.HBox(tuple(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.widget = ipywidgets.VBox((row, self.image))
         self._held = False

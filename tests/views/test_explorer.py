@@ -140,6 +140,10 @@ def test_a_long_text_is_cut_short():
     assert repr(explorer).endswith("…")
 
 
+def test_the_image_sends_the_empty_description_that_its_tooltip_needs():
+    assert an_explorer().image.get_state(["description"]) == {"description": ""}
+
+
 def test_controls_are_labelled_and_text_boxes_wait_for_the_end():
     explorer = Explorer(
         lambda **_: Figure(figsize=(1, 1)),
