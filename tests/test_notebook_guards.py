@@ -144,6 +144,10 @@ def test_every_rule_is_shown_to_fail():
     assert {rule.__name__ for rule in rules.RULES} == {rule for rule, _, _ in BREAKS}
 
 
+def test_a_list_of_references_is_not_prose(tmp_path):
+    assert problems(sample(new_markdown_cell("## Further reading\n\n" + "word " * 200)), "short_prose", tmp_path) == []
+
+
 def test_formulas_tables_and_folded_answers_are_not_prose(tmp_path):
     text = "| a | b |\n" * 90 + "$$" + " x" * 200 + "$$\n<details>\n" + "word " * 200 + "\n</details>\n" + "word " * 150
     assert problems(sample(new_markdown_cell(text)), "short_prose", tmp_path) == []

@@ -47,7 +47,7 @@ def outcome(tmp_path_factory):
     surroundings = {**os.environ, "LESSONS_BUDGET": "gpu", "LESSONS_MAX_STEPS": "2", "LESSONS_STATE": str(course)}
     command = [sys.executable, "-m", "pytest", *options.split()]
     done = subprocess.run(command, cwd=course, env=surroundings, capture_output=True, text=True)
-    found = re.findall(r"^(\w+)\.ipynb::Cell (\d+) (PASSED|FAILED|XFAIL|ERROR)", done.stdout, flags=re.M)
+    found = re.findall(r"^(\w+)\W+ipynb::Cell (\d+) (PASSED|FAILED|XFAIL|ERROR)", done.stdout, flags=re.M)
     assert len(found) == 3 * len(SOURCES), done.stdout + done.stderr
     return {(name, int(cell)): verdict for name, cell, verdict in found}
 
