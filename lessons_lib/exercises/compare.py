@@ -83,7 +83,7 @@ def _arrays(expected: Any, got: Any, tolerance: Tolerance) -> Difference | None:
         return Difference("shape", message)
     if (to_numpy(expected).dtype == bool) != (to_numpy(got).dtype == bool):
         wanted = "truth values (bool)" if to_numpy(expected).dtype == bool else "numbers"
-        return Difference("dtype", f"The result holds {to_numpy(got).dtype.name}; {wanted} are expected.")
+        return Difference("dtype", f"The result holds {_kind(to_numpy(got))}; {wanted} are expected.")
     return _close(expected, got, tolerance)
 
 
@@ -96,7 +96,7 @@ def _close(expected: Any, got: Any, tolerance: Tolerance) -> Difference | None:
     whole, wanted_whole = b.dtype.kind in "iu", a.dtype.kind in "iu"
     if tolerance.strict_kind and whole != wanted_whole:
         wanted = "whole numbers" if wanted_whole else "floating-point numbers"
-        return Difference("dtype", f"The result holds {b.dtype.name}; {wanted} are expected.")
+        return Difference("dtype", f"The result holds {_kind(b)}; {wanted} are expected.")
     eps = max((float(np.finfo(x.dtype).eps) for x in (a, b) if x.dtype.kind in "fc"), default=0.0)
     if tolerance == EXACT:
         eps = 0.0
@@ -111,9 +111,15 @@ def _close(expected: Any, got: Any, tolerance: Tolerance) -> Difference | None:
         cause = "a division by zero, the logarithm of 0, or exp of a large number makes one"
         return Difference("nan", f"The result contains {name} where a finite number is expected: {cause}.")
     if whole and not wanted_whole and a.dtype.kind == "f":
-        message = f"The result holds whole numbers ({b.dtype.name}) where fractions are needed: was something rounded?"
+        message = "The result holds whole numbers where fractions are needed: was something rounded?"
         return Difference("dtype", message)
     return Difference("value", "The result is not the expected one.")
+
+
+def _kind(values: np.ndarray) -> str:
+    """What an array holds; not the name of its type, for the default one depends on the system."""
+    names = {"b": "truth values (bool)", "i": "whole numbers", "u": "whole numbers", "f": "floating-point numbers"}
+    return names.get(values.dtype.kind, values.dtype.name)
 
 
 def _identical(a: np.ndarray, b: np.ndarray) -> bool:

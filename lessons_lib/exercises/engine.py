@@ -54,6 +54,27 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 KINDS = ("function", "value")
+# Which lesson the ids with a prefix belong to. A new module of exercises needs its line here.
+LESSON_OF = {
+    "start": "00",
+    "prob": "01",
+    "tokens": "02",
+    "neural": "03",
+    "latent": "04",
+    "attention": "05",
+    "position": "06",
+    "transformer": "07",
+    "bert": "08",
+    "mlm": "09",
+    "finetune": "10",
+    "gpt": "11",
+    "pretrain": "12",
+    "decode": "13",
+    "tune": "14",
+    "icl": "15",
+    "cost": "17",
+    "inside": "18",
+}
 PASSED, WRONG, NOT_ATTEMPTED = "passed", "wrong", "not attempted"
 
 
@@ -102,6 +123,11 @@ class Exercise:
     def prefix(self) -> str:
         """The part of the id before the dot: the name of the module that holds the exercise."""
         return self.id.partition(".")[0]
+
+    @property
+    def lesson(self) -> str:
+        """The number of the lesson that it belongs to."""
+        return LESSON_OF.get(self.prefix, "?")
 
     @property
     def name(self) -> str:

@@ -69,7 +69,7 @@ def _explain(exercise: Exercise, answer: Callable, trials: list[Trial], worst: T
     mistake = _known_mistake(exercise, trials, seconds)
     if mistake:
         details = fault.details
-        if fault.reason not in ("value", "raised"):
+        if fault.reason in ("type", "shape", "nan", "changed", "none"):
             details = (("What is seen", fault.message), *details)
         fault = Fault("mistake", mistake, details)
     elif fault.reason in ("value", "shape") and _varies(exercise, answer, worst, seconds):
@@ -100,7 +100,7 @@ def _fault(
 ) -> Fault | None:
     """What is wrong with this outcome, told apart by kind; None when it is right."""
     if outcome.kind == calls.TIMEOUT:
-        message = f"It was stopped after {seconds:g} seconds: is there a loop that never ends?"
+        message = f"It was stopped after {seconds:g} s: is there a loop that never ends?"
         return Fault("timeout", message)
     if outcome.kind == calls.PRINTED:
         return Fault("printed", "It was stopped because it printed too much. Is there a print inside a loop?")
@@ -172,7 +172,7 @@ def _property_fault(statement: str, predicate: Callable, answer: Callable, secon
     if outcome.kind == calls.VALUE and outcome.value:
         return None
     if outcome.kind == calls.TIMEOUT:
-        return Fault("timeout", f"It was stopped after {seconds:g} seconds while this was tried: it {statement}.")
+        return Fault("timeout", f"It was stopped after {seconds:g} s while this was tried: it {statement}.")
     if outcome.kind == calls.PRINTED:
         return Fault("printed", "It was stopped because it printed too much. Is there a print inside a loop?")
     if outcome.kind == calls.RAISED and calls.describe_error(outcome.error, answer)[1]:

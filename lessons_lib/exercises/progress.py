@@ -54,20 +54,20 @@ def read_events() -> list[dict[str, str]]:
 
 
 class Progress:
-    """The table of exercises and how far the learner is with each: HTML in Jupyter, text elsewhere."""
+    """How far the learner is with each exercise: a table, in HTML in Jupyter. `where` is the file it comes from."""
 
-    columns = ("exercise", "title", "result", "checks", "hints", "solution seen")
+    columns = ("lesson", "exercise", "title", "result", "checks", "hints", "solution seen")
 
-    def __init__(self, rows: list[tuple[str, str, str, int, int, str]], where: str):
+    def __init__(self, rows: list[tuple[str, str, str, str, int, int, str]], where: str):
         self.rows, self.where = rows, where
 
     @property
     def passed(self) -> int:
         """How many exercises are passed."""
-        return sum(row[2] == "✓ passed" for row in self.rows)
+        return sum("✓ passed" in row for row in self.rows)
 
     def _summary(self) -> str:
-        return f"{self.passed} of {len(self.rows)} exercises passed · kept in {self.where}"
+        return f"{self.passed} of {len(self.rows)} exercises passed"
 
     def __repr__(self) -> str:
         table = [self.columns, *[tuple(map(str, row)) for row in self.rows]]
@@ -96,7 +96,7 @@ def progress() -> Progress:
         state = "✓ passed" if "passed" in results else "✗ tried" if results else "○ not yet"
         hints = len({event["result"] for event in mine if event["event"] == "hint"})
         seen = "yes" if any(event["event"] == "solution" for event in mine) else ""
-        rows.append((id, exercise.title, state, len(results), hints, seen))
+        rows.append((exercise.lesson, id, exercise.title, state, len(results), hints, seen))
     return Progress(rows, _where())
 
 

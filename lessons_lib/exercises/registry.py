@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from lessons_lib.exercises.engine import Exercise
+from lessons_lib.exercises.engine import LESSON_OF, Exercise
 
 # The engine's own modules; every other module of the package holds exercises.
 ENGINE = {"calls", "chance", "compare", "engine", "judge", "judge_value", "progress", "registry", "report", "values"}
@@ -28,8 +28,9 @@ def _module(prefix: str) -> dict[str, Exercise]:
 
 
 def all_exercises() -> dict[str, Exercise]:
-    """Every exercise of the course, by id, in the order of the modules' names and of the exercises in them."""
-    return {id: exercise for prefix in prefixes() for id, exercise in _module(prefix).items()}
+    """Every exercise of the course, by id, in the order of the lessons."""
+    ordered = sorted(prefixes(), key=lambda prefix: LESSON_OF.get(prefix, "?"))
+    return {id: exercise for prefix in ordered for id, exercise in _module(prefix).items()}
 
 
 def find(id: str) -> Exercise:

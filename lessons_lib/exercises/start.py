@@ -1,4 +1,7 @@
-"""The two small exercises of lesson 00: one function to write, one prediction to make."""
+"""The two small exercises of lesson 00: one function to write, one guess to make.
+
+The stories of the guess are told in the notebook, which asserts that C is the one that the Town cannot tell.
+"""
 
 from lessons_lib.exercises.engine import Exercise
 
@@ -44,6 +47,26 @@ def _average_inputs(rng):
 
 
 EXERCISES = (
+    Exercise(
+        id="start.guess",
+        title="Which story is the impostor?",
+        minutes=3,
+        difficulty=1,
+        kind="value",
+        reference="C",
+        choices=("A", "B", "C", "D"),
+        mistakes={
+            "Story A agrees with itself: follow the animal, its name and the one who feeds it.": "A",
+            "Story B agrees with itself: count the apples, and look at the colour of the basket.": "B",
+            "Story D agrees with itself: follow the key, and who looks for it.": "D",
+        },
+        explanation="Any five words in a row of story C look right. The whole does not: one thing in it changes.",
+        hints=(
+            "The machine that wrote one of them never sees more than five words at once.",
+            "So each sentence of the impostor is fine. Look for two sentences that do not agree with each other.",
+            "Follow one thing through each story: the animal, the basket, the kite, the key. Where is it, whose is it?",
+        ),
+    ),
     Exercise(
         id="start.average",
         title="Your first function",

@@ -150,7 +150,7 @@ BROKEN = [
     (lambda scores: softmax(scores).T, "shape", "The result has shape (2, 1); shape (1, 2) is expected."),
     (lambda scores: softmax(scores)[None], "shape", "(1, 1, 2)"),
     (lambda scores: softmax(scores).round().astype(int), "dtype", "was something rounded?"),
-    (lambda scores: softmax(scores) > 0.5, "dtype", "The result holds bool; numbers are expected."),
+    (lambda scores: softmax(scores) > 0.5, "dtype", "The result holds truth values (bool); numbers are expected."),
     (naive, "nan", "NaN (not a number) where a finite number is expected"),
     (raising, "raised", "IndexError: list index out of range (line "),
     (leaving, "raised", "Leave out exit()"),

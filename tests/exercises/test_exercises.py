@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from lessons_lib.course import find_lesson
 from lessons_lib.exercises import all_exercises, judge
-from lessons_lib.exercises.engine import NOT_ATTEMPTED, Exercise
+from lessons_lib.exercises.engine import LESSON_OF, NOT_ATTEMPTED, Exercise
+from lessons_lib.exercises.registry import prefixes
 from tests.exercises.equivalent_mutants import EQUIVALENT
 from tests.exercises.survey import alternatives, survey, wrong_values
 
@@ -87,6 +89,11 @@ def test_what_the_learner_reads_is_complete(exercise):
     for statement, _ in exercise.properties:
         assert statement[0].islower(), f"a statement goes on after 'a right answer': {statement!r}"
         assert not statement.endswith("."), statement
+
+
+def test_every_module_of_exercises_belongs_to_a_lesson_of_the_course():
+    assert set(prefixes()) <= set(LESSON_OF)
+    assert all(find_lesson(number) for number in LESSON_OF.values())
 
 
 def test_every_allowed_mutant_has_a_reason_and_an_exercise():

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import nbformat
 import pytest
 
 from lessons_lib import check, hint, solution
 from lessons_lib.exercises import find, judge, progress, report
 from lessons_lib.exercises.progress import progress_file, read_events, record
+from lessons_lib.notebooks.execute import execute
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +22,7 @@ def own_folder(tmp_path, monkeypatch):
 
 
 def right(numbers):
-    return sum(numbers) / len(numbers)
+    return sum(x) / len(numbers)
 
 
 def test_check_prints_outside_jupyter_and_returns_nothing(capsys):
@@ -48,7 +50,7 @@ def test_hints_come_one_by_one_and_by_number(capsys):
 
 def test_the_solution_is_highlighted_source():
     shown = solution("start.average")
-    assert "return sum(numbers) / len(numbers)" in repr(shown)
+    assert "return sum(x) / len(numbers)" in repr(shown)
     assert "<span" in shown._repr_mimebundle_()["text/html"]
 
 
@@ -102,16 +104,17 @@ def test_no_status_is_told_by_colour_alone(status):
 
 def test_progress_counts_checks_and_hints():
     assert "start.average" in repr(progress()) and progress().passed == 0
-    check("start.average", lambda numbers: sum(numbers))
-    row = next(row for row in progress().rows if row[0] == "start.average")
-    assert row[2:5] == ("✗ tried", 1, 0)
+    check("start.average", lambda numbers: sum(x))
+    row = next(row for row in progress().rows if row[1] == "start.average")
+    assert row[3:6] == ("✗ tried", 1, 0)
     hint("start.average")
     check("start.average", right)
     check("start.average", lambda numbers: 0)
     solution("start.average")
-    row = next(row for row in progress().rows if row[0] == "start.average")
-    assert row[2:] == ("✓ passed", 3, 1, "yes")
+    row = next(row for row in progress().rows if row[1] == "start.average")
+    assert row[3:] == ("✓ passed", 3, 1, "yes")
     assert progress().passed == 1 and "1 of " in repr(progress())
+    assert progress().rows[0][0] == "00" and progress().where.endswith("progress.jsonl")
     page = Balance()
     page.feed(progress()._repr_html_())
     assert not page.open
@@ -156,3 +159,29 @@ def test_a_card_is_displayed_in_a_kernel_with_both_kinds_of_text(monkeypatch):
 def test_checking_does_not_import_torch():
     code = "import sys; from lessons_lib import check; check('start.average', ...); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+CELLS = (
+    "from lessons_lib import check, hint",
+    "def f(x):\n    total = sum(x)\n    return total / x[99]\n\ncheck('start.average', f)",
+    "def f(x):\n    while True:\n        pass\n\ncheck('start.average', f)",
+    "def f(x):\n    print('seen')\n    return sum(x) / len(x)\n\ncheck('start.average', f)",
+    "hint('start.average')",
+)
+
+
+def test_in_a_real_kernel(tmp_path):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    nb.cells[0].source += """
+import dataclasses
+from lessons_lib.exercises import report
+find = report.find
+report.find = lambda id: dataclasses.replace(find(id), seconds=1)"""
+    run = execute(nb, tmp_path, label="kernel", timeout=60)
+    assert run.failure is None, run.failure
+    shown = [cell.outputs[0].data for cell in nb.cells[1:] if len(cell.outputs) == 1]
+    assert len(shown) == 4 and all({"text/plain", "text/html"} == set(data) for data in shown)
+    assert "line 3 of your cell: return total / x[99]" in shown[0]["text/plain"]
+    assert "It was stopped after 1 s" in shown[1]["text/plain"]
+    assert "passed" in shown[2]["text/plain"] and "It printed: seen" in shown[2]["text/plain"]
+    assert "hint 1 of 3" in shown[3]["text/plain"]
