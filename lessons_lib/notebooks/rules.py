@@ -47,11 +47,15 @@ def problems(path: Path, repo: str, *, text: str | None = None, only: Callable |
 @rule
 def executed(s: Subject) -> Iterator[str]:
     """Every code cell has been run: nbval compares a cell that was never run with nothing, and passes it."""
+    never = []
     for n, cell in s.code:
         if not cell.source.strip():
             yield f"cell {n} is empty: delete it"
         elif cell.execution_count is None:
-            yield f"cell {n} was never executed: run `lessons refresh`"
+            never.append(n)
+    if never:
+        which = f"cell {never[0]} was" if len(never) == 1 else f"{len(never)} cells, {never[0]} the first, were"
+        yield f"{which} never executed: run `lessons refresh`"
 
 
 @rule
@@ -136,7 +140,7 @@ def short_code(s: Subject) -> Iterator[str]:
 
 @rule
 def short_prose(s: Subject) -> Iterator[str]:
-    """Prose cells have at most about 160 words (120 is the aim), without formulas, code, tables, references, folded answers."""
+    """Prose cells have at most about 160 words (aim: 120), without formulas, code, tables, references, folded answers."""
     for n, cell in s.prose:
         if re.match(r"#+ Further reading", cell.source):
             continue
