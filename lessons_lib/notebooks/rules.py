@@ -140,7 +140,7 @@ def short_code(s: Subject) -> Iterator[str]:
 
 @rule
 def short_prose(s: Subject) -> Iterator[str]:
-    """Prose cells have at most about 160 words (aim: 120), without formulas, code, tables, references, folded answers."""
+    """Prose cells have at most 160 words (aim: 120), without formulas, code, tables, references, folded answers."""
     for n, cell in s.prose:
         if re.match(r"#+ Further reading", cell.source):
             continue
