@@ -22,7 +22,7 @@ def own_folder(tmp_path, monkeypatch):
 
 
 def right(numbers):
-    return sum(x) / len(numbers)
+    return sum(numbers) / len(numbers)
 
 
 def test_check_prints_outside_jupyter_and_returns_nothing(capsys):
@@ -50,7 +50,7 @@ def test_hints_come_one_by_one_and_by_number(capsys):
 
 def test_the_solution_is_highlighted_source():
     shown = solution("start.average")
-    assert "return sum(x) / len(numbers)" in repr(shown)
+    assert "return sum(numbers) / len(numbers)" in repr(shown)
     assert "<span" in shown._repr_mimebundle_()["text/html"]
 
 
@@ -104,7 +104,7 @@ def test_no_status_is_told_by_colour_alone(status):
 
 def test_progress_counts_checks_and_hints():
     assert "start.average" in repr(progress()) and progress().passed == 0
-    check("start.average", lambda numbers: sum(x))
+    check("start.average", lambda numbers: sum(numbers))
     row = next(row for row in progress().rows if row[1] == "start.average")
     assert row[3:6] == ("✗ tried", 1, 0)
     hint("start.average")
