@@ -1,6 +1,7 @@
 """The command `lessons`: list, run, refresh, doctor, fetch, colab. Each part loads what it needs when it is called."""
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -20,6 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     except NotebookError as error:
         print(f"lessons: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; nothing more is to be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("\nlessons: stopped.", file=sys.stderr)
         return 130

@@ -78,6 +78,15 @@ def test_list_shows_every_lesson_and_what_is_there(folder, capsys):
     assert any(line.startswith("02  Tokens") and "here" in line and "about 5 min" in line for line in lines)
 
 
+def test_a_reader_that_stops_early_is_no_crash(folder):
+    put(folder, small())
+    command = f'"{sys.executable}" -u -m lessons_lib list --notebooks "{folder}"'
+    with subprocess.Popen(command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1
+
+
 # run
 
 

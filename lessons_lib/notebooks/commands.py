@@ -122,7 +122,7 @@ def _measured(result) -> str:
 
 
 def _minutes(nb) -> int:
-    """About how long the lesson takes, at 150 words and 15 lines of code a minute, with the exercises' minutes."""
+    """About how long the lesson takes, at 200 words and 25 lines of code a minute, with the exercises' minutes."""
     from lessons_lib.exercises.registry import all_exercises
     from lessons_lib.notebooks.rules import exercise_cells
 
@@ -130,4 +130,4 @@ def _minutes(nb) -> int:
     lines = sum(len(cell.source.splitlines()) for cell in nb.cells if cell.cell_type == "code")
     known = all_exercises()
     practice = sum(known[name].minutes for name in exercise_cells(nb) if name in known)
-    return max(5, 5 * round((words / 150 + lines / 15 + practice) / 5))
+    return max(5, 5 * round((words / 200 + lines / 25 + practice) / 5))
