@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lessons_lib import assets, paths
-from lessons_lib.assets import archives, indexes, listing, store
+from lessons_lib.assets import archives, indexes, listing, sources, store
 from tests.asset_samples import ALPHA, BETA, asset, closed_port, make_wheel, serving, sha256, tar_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -351,3 +351,32 @@ def test_the_hub_with_a_wrong_hash_nothing_that_matches_or_no_answer(tmp_path):
         server.pages.clear()
         assert "NotFound" in fetch_from_hub(tmp_path, server.address, nothing).stdout
     assert "LESSONS_CACHE=FOLDER" in fetch_from_hub(tmp_path, closed_port(), nothing).stdout
+
+
+def test_a_mirror_of_a_set_whose_files_only_the_source_knows(tmp_path, monkeypatch, listed):
+    """Its asset.json says which files there are; without one the mirror is passed over, not taken for an empty set."""
+    text = hub_asset("dataset", 'patterns = ["data/*.txt"]')
+    with serving() as server:
+        hub_pages(server, "dataset", {"data/train.txt": ALPHA})
+        fetch_from_hub(tmp_path, server.address, text)
+    listed(text)
+    monkeypatch.setenv("LESSONS_MIRROR", str(tmp_path / "cache"))
+    folder = assets.fetch("a", progress=False, cache=tmp_path / "other")
+    assert (folder / "data" / "train.txt").read_bytes() == ALPHA
+    (tmp_path / "cache" / "assets" / "a" / store.RECORD).write_text("{broken")
+    monkeypatch.setattr(sources, "BRING", {"hub": lambda *_arguments: []})
+    with pytest.raises(assets.NotFound, match=r"no usable asset.json of a"):
+        assets.fetch("a", progress=False, cache=tmp_path / "third")
+
+
+def test_sources_that_lack_a_file_are_named(tmp_path, listed):
+    text = asset(
+        "a", ['kind = "hub"\nrepo = "x/y"\nmembers = { "alpha.txt" = "z" }'], {"alpha.txt": ALPHA, "beta.txt": BETA}
+    )
+    listed(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "BRING", {"hub": lambda *_arguments: []})
+        with pytest.raises(
+            assets.NotFound, match=r"the Hub's model x/y at revision main does not have alpha.txt, beta.txt"
+        ):
+            assets.fetch("a", progress=False)

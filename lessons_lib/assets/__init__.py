@@ -76,9 +76,8 @@ def is_cached(name: str, *, cache: Path | None = None) -> bool:
 
 def _bring(asset: Asset, missing: list[File], folder: Path, stage: Path, cache: Path, progress: bool) -> None:
     """Fill the asset's folder from the first sources that give right files; raise an AssetError when none do."""
-    from tqdm import (
-        tqdm,
-    )  # to stderr also in a notebook: whether the cache was empty must not change a lesson's outputs
+    # To stderr also in a notebook: whether the cache was empty must not change a lesson's outputs.
+    from tqdm import tqdm
 
     listed = {file.name for file in missing}
     missing = [*missing, *(file for file in asset.files if file.optional and file.name not in listed)]
@@ -89,10 +88,12 @@ def _bring(asset: Asset, missing: list[File], folder: Path, stage: Path, cache: 
     places = ([mirror] if mirror else []) + list(asset.sources)
     label = f"{asset.name} ({store.describe(missing, asset.size)})"
     options = {"unit": "B", "unit_scale": True, "desc": label, "disable": not progress}
-    for place in places:
+    for number, place in enumerate(places):
+        work = stage / str(number)
+        work.mkdir()
         try:
             with tqdm(total=asset.size or None, **options) as bar:
-                missing, wrong = _from_place(place, asset, missing, folder, stage, bar)
+                missing, wrong = _from_place(place, asset, missing, folder, work, bar)
             used.append(str(place))
         except (DiskFull, CacheNotWritable):
             raise
@@ -101,12 +102,15 @@ def _bring(asset: Asset, missing: list[File], folder: Path, stage: Path, cache: 
         for error in wrong:
             failures.append(error)
             _say(f"{asset.name}: {error}" + (" Trying the next source." if place is not places[-1] else ""))
-        if not wrong and not any(not file.optional for file in missing):
+        lacking = [file.name for file in missing if not file.optional]
+        if not wrong and lacking:
+            failures.append(NotFound(f"{place} does not have {', '.join(lacking)}."))
+        elif not wrong:
             names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
             store.write_record(asset, folder, [name for name in names if name != store.RECORD], used, stage)
             return
     kinds = {type(failure) for failure in failures}
-    raise (kinds.pop() if len(kinds) == 1 else AssetError)(_no_source(asset, failures))
+    raise (kinds.pop() if len(kinds) == 1 else AssetError)(_no_source(asset, failures, folder))
 
 
 def _from_place(
@@ -115,12 +119,16 @@ def _from_place(
     """Bring what one place has and install what is right: (the files that are still missing, what was wrong)."""
     if isinstance(place, str):
         facts = _mirror_record(place, asset, stage)
+        if asset.patterned and not facts:
+            raise NotFound(f"{place} has no usable {store.RECORD} of {asset.name}.")
         listed = {file.name: file for file in missing}
         missing = [*missing, *(file for name, file in facts.items() if asset.patterned and name not in listed)]
         wanted = [file.name for file in missing if not file.optional or file.name in facts]
         came = sources.from_mirror(place, asset, wanted, stage, bar)
     else:
         came = sources.bring(place, asset, missing, stage, bar)
+    if not came:
+        raise NotFound(f"{place} has nothing of {asset.name}.")
     listed = {file.name: file for file in missing}
     wrong: list[AssetError] = []
     for name in came:
@@ -148,10 +156,15 @@ def _delete(folder: Path, files: list[File]) -> None:
             (folder / file.name).unlink(missing_ok=True)
 
 
-def _no_source(asset: Asset, failures: list[AssetError]) -> str:
+def _no_source(asset: Asset, failures: list[AssetError], folder: Path) -> str:
+    text = f"{asset.name} could not be fetched"
     if len(failures) == 1:
-        return f"{asset.name} could not be fetched. {failures[0]}"
-    return f"{asset.name} could not be fetched from any source:" + "".join(f"\n  - {failure}" for failure in failures)
+        text += f". {failures[0]}"
+    else:
+        text += " from any source:" + "".join(f"\n  - {failure}" for failure in failures)
+    if asset.patterned and (folder / store.RECORD).exists():
+        text += f"\nIf the source has changed since the first fetch, delete {folder} to accept what it has now."
+    return text
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,12 @@ from pathlib import Path
 FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 
+MISSING = (401, 403, 404, 410)  # a server's answers that asking again will not change
+ADVICE = (
+    "Check the network and the proxy. For a machine without network, run `lessons fetch --to FOLDER` on another one, "
+    "bring the folder, and set LESSONS_CACHE=FOLDER."
+)
+
 
 class AssetError(Exception):
     """An asset could not be had."""
@@ -70,3 +76,27 @@ def readable(size: int) -> str:
             return f"{value:.0f} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} GB"
+
+
+def os_error(error: OSError, folder: Path, where: str) -> AssetError:
+    """The AssetError that says what an error of requests or of the operating system means."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        status = response.status_code
+        kind = NotFound if status in MISSING else NotReachable
+        return kind(f"{where} answered with status {status} ({response.reason}).")
+    if error.errno in FULL:
+        return disk_full(folder)
+    if isinstance(error, FileNotFoundError):
+        return NotFound(f"There is no {where}.")
+    if "IncompleteRead" in str(error) or "ended prematurely" in str(error):
+        return WrongContents(f"{where} was cut short on the way ({error}).")
+    if type(error).__module__.startswith("requests"):
+        return NotReachable(f"{where} could not be reached. {ADVICE}")
+    return AssetError(f"{where} could not be copied: {error}.")
+
+
+def hidden(place: str) -> str:
+    """An address without the user name and password that it may carry."""
+    head, at, tail = place.rpartition("@")
+    return f"{head.split('://')[0]}://{tail}" if at and "://" in head else place

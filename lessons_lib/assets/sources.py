@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from lessons_lib.assets import indexes
 from lessons_lib.assets.archives import extract
-from lessons_lib.assets.errors import FULL, AssetError, NotFound, NotReachable, WrongContents, disk_full
+from lessons_lib.assets.errors import ADVICE, AssetError, NotFound, NotReachable, disk_full, hidden, os_error
+from lessons_lib.assets.hub import from_hub
 from lessons_lib.assets.listing import Asset, File, Source
 
-MISSING = (401, 403, 404, 410)  # a server's answers that asking again will not change
 TIMEOUT = 30  # seconds without a byte before a server counts as gone
 NO_NETWORK = (
     "NewConnectionError",
@@ -24,10 +24,6 @@ NO_NETWORK = (
     "getaddrinfo",
     "ProxyError",
     "ReadTimeout",
-)
-ADVICE = (
-    "Check the network and the proxy. For a machine without network, run `lessons fetch --to FOLDER` on another one, "
-    "bring the folder, and set LESSONS_CACHE=FOLDER."
 )
 
 
@@ -96,7 +92,7 @@ def _sdist(source: Source, asset: Asset, files: list[File], stage: Path, bar) ->
         try:
             address = _sdist_address(place, source, index, archive)
             if address is None:
-                failures.append(NotFound(f"{_hidden(place)} does not list it"))
+                failures.append(NotFound(f"{hidden(place)} does not list it"))
                 continue
             bar.reset(total=source.download or None)
             get(address, archive, bar, **index.connection(address))
@@ -123,12 +119,6 @@ def _sdist_address(place: str, source: Source, index: indexes.Index, scratch: Pa
     return indexes.find_link(scratch.read_text("utf-8", errors="replace"), place, source.package, source.version)
 
 
-def _hidden(place: str) -> str:
-    """An address without the user name and password that it may carry."""
-    head, at, tail = place.rpartition("@")
-    return f"{head.split('://')[0]}://{tail}" if at and "://" in head else place
-
-
 def _members(source: Source, files: list[File], archive: Path, stage: Path) -> list[str]:
     places = {file.name: source.place(file.name) for file in files}
     wanted = {place: stage / name for name, place in places.items() if place is not None}
@@ -141,69 +131,13 @@ def _members(source: Source, files: list[File], archive: Path, stage: Path) -> l
 
 
 def _url(source: Source, asset: Asset, files: list[File], stage: Path, bar) -> list[str]:
-    bar.reset(total=files[0].size)
-    get(source.url, stage / files[0].name, bar)
-    return [files[0].name]
+    file = next((file for file in files if file.name == source.url.rsplit("/", 1)[-1]), files[0])
+    bar.reset(total=file.size)
+    get(source.url, stage / file.name, bar)
+    return [file.name]
 
 
-def _hub(source: Source, asset: Asset, files: list[File], stage: Path, bar) -> list[str]:
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    places = {file.name: source.place(file.name) for file in files if source.place(file.name) is not None}
-    patterns = [*source.patterns, *places.values()]
-    work = stage / ".hub"
-    try:
-        huggingface_hub.snapshot_download(
-            source.repo,
-            repo_type=source.repo_type,
-            revision=source.revision,
-            allow_patterns=patterns,
-            local_dir=work,
-            tqdm_class=_silent() if bar.disable else None,
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, TimeoutError) as error:
-        raise _hub_error(error, source) from error
-    except OSError as error:
-        raise _os_error(error, stage, str(source)) from error
-    shutil.rmtree(work / ".cache", ignore_errors=True)
-    return _from_hub(source, places, work, stage)
-
-
-def _hub_error(error: Exception, source: Source) -> AssetError:
-    """What huggingface_hub's error means: it wraps the server's answer, where there was one, in its own."""
-    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
-    if response is None:
-        return NotReachable(f"{source} could not be reached. {ADVICE}")
-    status = response.status_code
-    return (NotFound if status in MISSING else NotReachable)(f"{source} answered with status {status}.")
-
-
-def _silent() -> type:
-    from tqdm import tqdm
-
-    class Silent(tqdm):
-        def __init__(self, *arguments, **options):
-            super().__init__(*arguments, **options | {"disable": True})
-
-    return Silent
-
-
-def _from_hub(source: Source, places: dict[str, str], work: Path, stage: Path) -> list[str]:
-    came = {path.relative_to(work).as_posix(): path for path in sorted(work.rglob("*")) if path.is_file()}
-    if not came:
-        raise NotFound(f"{source} holds no file that matches {', '.join([*source.patterns, *places.values()])}.")
-    back = {place: name for name, place in places.items()}
-    names = []
-    for place, path in came.items():
-        name = back.get(place, place)
-        (stage / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, stage / name)
-        names.append(name)
-    return names
-
-
-BRING = {"wheel": _wheel, "sdist": _sdist, "url": _url, "hub": _hub}
+BRING = {"wheel": _wheel, "sdist": _sdist, "url": _url, "hub": from_hub}
 
 
 def from_mirror(mirror: str, asset: Asset, names: list[str], stage: Path, bar) -> list[str]:
@@ -235,7 +169,7 @@ def get(address: str, target: Path, bar, **connection: object) -> None:
             if bar is not None:
                 _show(bar, target.stat().st_size)
     except OSError as error:  # every error of requests is one
-        raise _os_error(error, target.parent, _hidden(address)) from error
+        raise os_error(error, target.parent, hidden(address)) from error
 
 
 def _download(address: str, target: Path, bar, connection: dict) -> None:
@@ -252,24 +186,6 @@ def _download(address: str, target: Path, bar, connection: dict) -> None:
     finally:
         for response in responses:
             response.close()
-
-
-def _os_error(error: OSError, folder: Path, where: str) -> AssetError:
-    """The AssetError that says what an error of requests or of the operating system means."""
-    response = getattr(error, "response", None)
-    if response is not None:
-        status = response.status_code
-        kind = NotFound if status in MISSING else NotReachable
-        return kind(f"{where} answered with status {status} ({response.reason}).")
-    if error.errno in FULL:
-        return disk_full(folder)
-    if isinstance(error, FileNotFoundError):
-        return NotFound(f"There is no {where}.")
-    if "IncompleteRead" in str(error) or "ended prematurely" in str(error):
-        return WrongContents(f"{where} was cut short on the way ({error}).")
-    if type(error).__module__.startswith("requests"):
-        return NotReachable(f"{where} could not be reached. {ADVICE}")
-    return AssetError(f"{where} could not be copied: {error}.")
 
 
 class _Bar:

@@ -69,8 +69,8 @@ def decode(data: bytes, path: Path, encoding: str = "utf-8") -> str:
         text = data.decode(codec)
     except UnicodeDecodeError as error:
         raise TextError(_undecodable(data, path, encoding, error)) from error
-    except (UnicodeError, ValueError, TypeError, AssertionError) as error:
-        raise TextError(f"{path} is not {encoding}: {error}.") from error
+    except (UnicodeError, LookupError) as error:  # the second: a codec such as base64, which is no text encoding
+        raise TextError(f"{path} cannot be read as {encoding}: {error}.") from error
     if not isinstance(text, str) or "\0" in text:
         raise TextError(_binary(path, data.find(b"\0")))
     return text
@@ -161,9 +161,7 @@ def _binary(path: Path, offset: int) -> str:
 
 
 def _undecodable(data: bytes, path: Path, encoding: str, error: UnicodeDecodeError) -> str:
-    # The decoder of utf-8-sig counts from behind the byte-order mark.
-    skipped = len(codecs.BOM_UTF8) if encoding and error.object != data and data.startswith(codecs.BOM_UTF8) else 0
-    offset = error.start + skipped
+    offset = error.start + len(data) - len(error.object)  # the decoder counts from behind a byte-order mark
     line = data.count(b"\n", 0, offset) + 1
     near = data[max(0, offset - 20) : offset].decode("ascii", errors="replace").split("\n")[-1]
     advice = ' If it comes from an older Windows or Western text, try encoding="cp1252" or encoding="latin-1".'

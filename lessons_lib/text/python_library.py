@@ -4,7 +4,6 @@ Nothing of the library is imported but `pydoc_data.topics`, which is a table of 
 """
 
 import ast
-import functools
 import inspect
 import platform
 import sysconfig
@@ -28,9 +27,17 @@ LEFT_OUT = {
 }
 
 
-@functools.lru_cache(maxsize=1)
+_read: dict[str, tuple[tuple[str, ...], str]] = {}  # the documentation, once this process has parsed the library
+
+
 def documentation(progress: bool = True) -> tuple[tuple[str, ...], str]:
     """(documents, source line): the reference topics by name, then a document of docstrings for each module."""
+    if "documentation" not in _read:
+        _read["documentation"] = _documentation(progress)
+    return _read["documentation"]
+
+
+def _documentation(progress: bool) -> tuple[tuple[str, ...], str]:
     from pydoc_data.topics import topics
 
     documents = [topics[name].strip() for name in sorted(topics)]

@@ -49,8 +49,9 @@ def kjv_chapters(source: str) -> list[str]:
     chapter.
     The square brackets around words that the translators supplied are taken off.
     """
-    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
-    text, starts, ends = (ast.literal_eval(argument) for argument in next(calls).args[1:4])
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    bible = next(call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Bible")
+    text, starts, ends = (ast.literal_eval(argument) for argument in bible.args[1:4])
     chapters = []
     for _, group in groupby(sorted(starts), key=lambda verse: verse // 1000):
         verses = list(group)
