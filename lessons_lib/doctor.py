@@ -19,7 +19,7 @@ from pathlib import Path
 
 PYTHONS = ((3, 10), (3, 13))
 GB = 10**9
-INSTALL = "In the course's folder: `make lab`, or `python -m pip install --editable .`"
+INSTALL = "In the course's folder: `make lab`, or `python -m pip install --editable '.[lab]'`"
 OK, WARN, FAIL = "ok", "warn", "fail"
 KERNEL_TEST = "import lessons_lib, sys; print(6 * 7)"
 

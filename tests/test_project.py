@@ -47,13 +47,13 @@ def conda_dependencies() -> tuple[dict[str, str], list[str]]:
 
 def test_environment_yml_lists_what_pyproject_lists():
     conda, pip_lines = conda_dependencies()
-    wanted = {CONDA_NAMES.get(r.name, r.name): str(r.specifier) for r in requirements()}
+    wanted = {CONDA_NAMES.get(r.name, r.name): str(r.specifier) for r in requirements("lab")}
     assert {name: bound for name, bound in conda.items() if name not in ("python", "pip")} == wanted
     assert conda["python"].split(",") == project()["requires-python"].split(",")
     assert pip_lines == ["-e ."], "the package itself is installed by pip, so that `lessons` is there"
 
 
-@pytest.mark.parametrize("requirement", requirements("test", "browser"), ids=lambda r: r.name)
+@pytest.mark.parametrize("requirement", requirements("lab", "test", "browser"), ids=lambda r: r.name)
 def test_every_dependency_is_pinned_to_a_version_that_it_allows(requirement):
     pins = constraints().get(canonicalize_name(requirement.name))
     assert pins, f"{requirement.name} is in pyproject.toml but not in constraints.txt"
