@@ -30,6 +30,22 @@ class Lesson:
         """`wanted`, or fewer where LESSONS_MAX_STEPS cuts every loop short."""
         return wanted if self.max_steps is None else min(wanted, self.max_steps)
 
+    def reference(self, name: str) -> dict:
+        """The recorded run `name` of this lesson, from `data/reference_runs/`: what a normal result looks like.
+
+        Raises KeyError naming the runs that are there.
+        """
+        from lessons_lib.paths import data_folder
+        from lessons_lib.toml import load_toml
+
+        path = data_folder() / "reference_runs" / f"{self.number}.toml"
+        runs = load_toml(path) if path.is_file() else {}
+        if name not in runs:
+            raise KeyError(
+                f"No reference run {name!r} of lesson {self.number}; there are: {', '.join(runs) or 'none'}."
+            )
+        return runs[name]
+
     def generator(self, offset: int = 0):
         """A NumPy generator seeded for this lesson; another `offset`, another stream."""
         import numpy as np

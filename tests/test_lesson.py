@@ -94,6 +94,17 @@ def test_expect_refuses_bounds_that_bound_nothing(low, high):
         expect("loss", 1.0, low, high)
 
 
+def test_reference_runs_are_read_by_lesson_and_name():
+    run = Lesson("00", "", 0, "cpu", "cpu").reference("reading_more")
+    assert len(run["stories"]) == len(run["loss"]) > 3
+
+
+@pytest.mark.parametrize(("number", "says"), [("00", "reading_more"), ("19", "none")])
+def test_an_unknown_reference_run_says_which_there_are(number, says):
+    with pytest.raises(KeyError, match=f"'nothing' of lesson {number}.*{says}"):
+        Lesson(number, "", 0, "cpu", "cpu").reference("nothing")
+
+
 def test_the_package_offers_its_names_lazily():
     assert lessons_lib.start is start
     with pytest.raises(AttributeError, match="offers check, expect"):
