@@ -56,7 +56,8 @@ class Explorer:
                 raise TypeError(f"The control {name!r} must be a widget with a value, not {type(control).__name__}.")
             _label(name, control)
         self.controls = controls
-        self.image = DescribedImage(format="png", layout=ipywidgets.Layout(max_width="100%", object_fit="contain"))
+        # At its own size, or shrunk to fit; a box would stretch it, and blur the letters.
+        self.image = DescribedImage(format="png", layout=ipywidgets.Layout(max_width="100%", align_self="flex-start"))
         row = ipywidgets.HBox(tuple(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
         self.widget = ipywidgets.VBox((row, self.image))
         self._held = False

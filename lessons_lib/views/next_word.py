@@ -79,7 +79,7 @@ class NextWordExplorer(Explorer):
         self.models, self.top = dict(sorted(models.items())), top
         orders = list(self.models)
         super().__init__(
-            context=ipywidgets.Dropdown(options=list(contexts)),
+            context=ipywidgets.Dropdown(options=[(_ending(context), context) for context in contexts]),
             or_type=ipywidgets.Text(placeholder="your own words, then Enter", description="or type"),
             order=ipywidgets.SelectionSlider(options=orders, value=orders[-1] if order is None else order),
             temperature=temperature_slider(temperature),
@@ -167,6 +167,13 @@ def context_boxes(words: Sequence[str], seen: int, width: float = 6.6, size: flo
             return [Box("…", **_PALE), *boxes]
         boxes = longer
     return boxes
+
+
+def _ending(context: str, room: int = 34) -> str:
+    """The end of a context, which is what counts, where a list has no room for the whole."""
+    if len(context) <= room:
+        return context
+    return "… " + context[-room:].partition(" ")[2]
 
 
 def _words_before(context: str, or_type: str) -> tuple[str, ...]:

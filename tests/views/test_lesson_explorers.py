@@ -110,6 +110,15 @@ def test_the_boxes_show_what_each_order_sees():
     assert long[0].text == "…" and len(long) < 25
 
 
+def test_a_long_context_is_listed_by_its_end():
+    context = "Amara has a red kite . " * 5 + "Mei lost the"
+    explorer = NextWordExplorer(models(KneserNey()), [context, "Amara has a"])
+    long, short = (label for label, _ in explorer.controls["context"].options)
+    assert long.startswith("… ") and long.endswith("Mei lost the") and len(long) <= 36
+    assert short == "Amara has a"
+    assert explorer.settings["context"] == context
+
+
 def test_next_word_needs_models_and_a_list_of_contexts():
     for wrong in (({}, ["a"]), (models(KneserNey()), []), (models(KneserNey()), "Amara has a")):
         with pytest.raises(ValueError, match="contexts"):
