@@ -1,0 +1,1 @@
+"""Models: from a table of bigrams to the Transformer, each built from the parts before it."""
