@@ -1,0 +1,41 @@
+"""Training: what is made small, by which optimizer, at what learning rate, in which loop.
+
+`fit` is the loop. `make_optimizer`, the schedules and the objectives are what it is given.
+"""
+
+from lessons_lib.training.history import History
+from lessons_lib.training.loop import NotFiniteError, fit
+from lessons_lib.training.objectives import (
+    active_units,
+    count_tokens,
+    elbo_loss,
+    gaussian_kl,
+    kl_weight,
+    language_model_loss,
+    next_token_loss,
+    sequence_loss,
+    translation_loss,
+)
+from lessons_lib.training.optimizers import make_optimizer, parameter_groups, parameter_roles
+from lessons_lib.training.schedules import constant, warmup_cosine, warmup_stable_decay
+
+__all__ = [
+    "History",
+    "NotFiniteError",
+    "active_units",
+    "constant",
+    "count_tokens",
+    "elbo_loss",
+    "fit",
+    "gaussian_kl",
+    "kl_weight",
+    "language_model_loss",
+    "make_optimizer",
+    "next_token_loss",
+    "parameter_groups",
+    "parameter_roles",
+    "sequence_loss",
+    "translation_loss",
+    "warmup_cosine",
+    "warmup_stable_decay",
+]

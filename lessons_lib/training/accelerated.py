@@ -1,0 +1,92 @@
+"""Accelerate, set up for one run: one process or several, CPU or GPU, full or mixed precision."""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+
+
+class Accelerated:
+    """Model and optimizer as Accelerate drives them.
+
+    A single process trains where the model is, and the model stays the object it was. Under `accelerate launch` with
+    several processes the model moves to the process's device and gradients are averaged over the processes.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer, precision: str | None) -> None:
+        several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+        device = _device_of(model)
+        mixed = _mixed_precision(precision)
+        self._accelerator = _accelerator(mixed, None if several else device)
+        self.device = self._accelerator.device if several else device
+        if mixed == "fp16" and self.device.type != "cuda":
+            raise ValueError(f"float16 needs an NVIDIA GPU, and the model is on {self.device.type!r}: use bfloat16.")
+        self.model = self._accelerator.prepare_model(model) if several else model
+        self._optimizer = self._accelerator.prepare_optimizer(optimizer, device_placement=False)
+        self._mixed = mixed != "no"
+        self.scaled = self._accelerator.scaler is not None
+
+    def place(self, batch: Any) -> Any:
+        """The batch with its tensors on the device."""
+        if self.device.type == "cpu":
+            return batch
+        from accelerate.utils import send_to_device
+
+        return send_to_device(batch, self.device, non_blocking=True)
+
+    def autocast(self) -> AbstractContextManager:
+        return self._accelerator.autocast() if self._mixed else nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        self._accelerator.backward(loss)
+
+    def clip(self, parameters: list[nn.Parameter], longest: float) -> Tensor:
+        """Shorten the gradient to `longest`; return the norm it had."""
+        return self._accelerator.clip_grad_norm_(parameters, longest)
+
+    def update(self) -> None:
+        self._optimizer.step()
+
+    def same_randomness(self) -> AbstractContextManager:
+        """Inside, random draws are anyone's; after it, the stream goes on as if there had been none."""
+        return torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
+
+
+def _mixed_precision(precision: str | None) -> str:
+    """Accelerate's name; without a wish, what `accelerate launch --mixed_precision` says."""
+    if precision is None:
+        return os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}, or None.")
+    return PRECISIONS[precision]
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    devices = {p.device for p in model.parameters()}
+    if len(devices) != 1:
+        raise ValueError(
+            f"The model's parameters are on {len(devices)} devices; bring them to one with model.to(device)."
+        )
+    return devices.pop()
+
+
+def _accelerator(mixed: str, device: torch.device | None):
+    """An Accelerator for this precision and device (None: the one that the launcher gives to this process).
+
+    Accelerate keeps one state for the whole process and refuses, or ignores, settings that differ from the first ones.
+    A notebook trains several times, so a state that does not fit is cleared first.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, PartialState
+
+    if AcceleratorState._shared_state or PartialState._shared_state:
+        known = PartialState()
+        wrong_device = device is not None and known.device.type != device.type
+        if wrong_device or AcceleratorState._shared_state.get("_mixed_precision", mixed) != mixed:
+            AcceleratorState._reset_state(reset_partial_state=device is not None)
+    return Accelerator(mixed_precision=mixed, cpu=device is not None and device.type == "cpu")

@@ -1,0 +1,156 @@
+"""What training makes small: losses in nats per token, over the tokens that count.
+
+`next_token_loss` and `sequence_loss` compare logits with tokens; `language_model_loss` and `translation_loss` have the
+form that `fit` takes, `loss(model, batch) -> (mean loss, number of tokens)`. The rest are the terms of the variational
+autoencoder's objective.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from lessons_lib.models.translator import shift_right
+from lessons_lib.text.vocab import PAD
+
+
+def count_tokens(ids: Int[Tensor, "..."], ignore: int = PAD) -> int:
+    """How many of the ids count, that is, are not padding."""
+    return int((ids != ignore).sum())
+
+
+def sequence_loss(
+    logits: Float[Tensor, "batch seq vocab"],
+    targets: Int[Tensor, "batch seq"],
+    *,
+    ignore: int = PAD,
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Cross-entropy of `logits` against the token at the same place: nats, the mean over places that are not padding.
+
+    The mean runs over tokens, the sum inside it over the vocabulary: -log of the probability given to the right token.
+    `label_smoothing` moves that share of the truth evenly over the vocabulary (Szegedy et al. 2016). Raises ValueError
+    for shapes that do not belong together and where there is nothing to predict; IndexError for an id that the model
+    has no logit for.
+    """
+    if logits.shape[:-1] != targets.shape:
+        raise ValueError(
+            f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)} differ in batch or length. "
+            "Both are needed at the same places: was one of them shifted, or cut, without the other?"
+        )
+    n_tokens = count_tokens(targets, ignore)
+    if n_tokens == 0:
+        raise ValueError("There is nothing to predict: the batch is empty, or every target is padding.")
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()  # a sum over the vocabulary needs more digits than half precision has
+    try:
+        total = F.cross_entropy(
+            logits.flatten(0, 1),
+            targets.flatten(),
+            ignore_index=ignore,
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
+    except IndexError as error:
+        raise IndexError(
+            f"Targets run from {int(targets.min())} to {int(targets.max())}, "
+            f"but the model has logits for ids 0 to {logits.shape[-1] - 1} only."
+        ) from error
+    return total / n_tokens
+
+
+def next_token_loss(
+    logits: Float[Tensor, "batch seq vocab"], ids: Int[Tensor, "batch seq"], *, ignore: int = PAD
+) -> Float[Tensor, ""]:
+    """Loss of predicting each token from those before it: the logits at place t are judged by the token at t + 1.
+
+    The shift is made here: pass the ids that the model has seen. Mean over predicted tokens that are not padding, nats.
+    """
+    if ids.shape[-1] < 2:
+        raise ValueError(f"Sequences of {ids.shape[-1]} tokens hold no next token; they need at least two.")
+    if logits.shape[:-1] != ids.shape:
+        raise ValueError(
+            f"logits {tuple(logits.shape)} and ids {tuple(ids.shape)} differ in batch or length. "
+            "Pass the ids that went into the model, whole: next_token_loss makes the shift."
+        )
+    return sequence_loss(logits[:, :-1], ids[:, 1:], ignore=ignore)
+
+
+def language_model_loss(model: Any, ids: Int[Tensor, "batch seq"]) -> tuple[Float[Tensor, ""], int]:
+    """For `fit`: the next-token loss of `model(ids)`, and how many tokens were predicted."""
+    return next_token_loss(model(ids), ids), count_tokens(ids[:, 1:])
+
+
+def translation_loss(
+    model: Any,
+    pair: tuple[Int[Tensor, "batch source"], Int[Tensor, "batch target"]],
+    *,
+    label_smoothing: float = 0.0,
+) -> tuple[Float[Tensor, ""], int]:
+    """For `fit`: teacher forcing. At each place the decoder sees the true words before it and predicts the next.
+
+    `pair` is (source, target); each target ends in END, then padding.
+    """
+    source, target = pair
+    logits = model(source, shift_right(target))
+    return sequence_loss(logits, target, label_smoothing=label_smoothing), count_tokens(target)
+
+
+# --- The variational autoencoder: reconstruction, and the price in nats of saying which z was meant.
+
+
+def gaussian_kl(
+    mean: Float[Tensor, "batch d_latent"], log_variance: Float[Tensor, "batch d_latent"]
+) -> Float[Tensor, "batch d_latent"]:
+    """KL(N(mean, variance) ‖ N(0, 1)) of each dimension, nats, in closed form (Kingma and Welling 2014, appendix B)."""
+    return (mean.square() + log_variance.exp() - log_variance - 1) / 2
+
+
+class ElboTerms(NamedTuple):
+    """`loss` is what training makes small, `reconstruction` and `kl` the unweighted terms, in nats per token."""
+
+    loss: Float[Tensor, ""]
+    reconstruction: Float[Tensor, ""]
+    kl: Float[Tensor, ""]
+
+
+def elbo_loss(
+    logits: Float[Tensor, "batch seq vocab"],
+    targets: Int[Tensor, "batch seq"],
+    kl: Float[Tensor, "batch d_latent"],
+    *,
+    beta: float = 1.0,
+    free_nats: float = 0.0,
+    ignore: int = PAD,
+) -> ElboTerms:
+    """The negative evidence lower bound, in nats per token: reconstruction + beta · KL.
+
+    `kl` is `gaussian_kl(mean, log_variance)`; its sum over the latent dimensions belongs to a whole sentence, so it is
+    shared out over the sentence's tokens. With `free_nats` above 0, a dimension whose mean KL over the batch is below
+    that floor is not pressed further (Kingma et al. 2016, "free bits"): one cure of posterior collapse; the other is
+    raising `beta` slowly, `kl_weight`.
+    """
+    reconstruction = sequence_loss(logits, targets, ignore=ignore)
+    per_sentence = len(targets) / count_tokens(targets, ignore)
+    by_dimension = kl.mean(dim=0)  # d_latent
+    pressed = by_dimension.clamp(min=free_nats) if free_nats > 0 else by_dimension
+    return ElboTerms(
+        reconstruction + beta * pressed.sum() * per_sentence, reconstruction, by_dimension.sum() * per_sentence
+    )
+
+
+def kl_weight(step: int, *, warmup: int, cycle: int | None = None) -> float:
+    """Beta by step: from 0 to 1 over `warmup` steps (Bowman et al. 2016), begun anew every `cycle` steps if given."""
+    if warmup < 1 or (cycle is not None and cycle < warmup):
+        raise ValueError(f"warmup is {warmup} and cycle {cycle}: warmup must be at least 1, and cycle at least warmup.")
+    return min(1.0, (step if cycle is None else step % cycle) / warmup)
+
+
+def active_units(mean: Float[Tensor, "examples d_latent"], threshold: float = 0.01) -> int:
+    """How many latent dimensions say anything: those whose mean varies over examples by more than `threshold`.
+
+    The variance over the examples of the encoder's mean (Burda et al. 2016). 0 is posterior collapse.
+    """
+    return int((mean.var(dim=0, correction=0) > threshold).sum())
