@@ -17,10 +17,11 @@ def check_heads(d_model: int, n_heads: int) -> None:
     """Raises ValueError unless `d_model` can be cut into `n_heads` equal parts."""
     check_sizes(d_model=d_model, n_heads=n_heads)
     if d_model % n_heads:
-        below, above = d_model - d_model % n_heads, d_model + n_heads - d_model % n_heads
+        below = d_model - d_model % n_heads
+        fitting = f"{below} or {below + n_heads}" if below else f"{n_heads}"
         raise ValueError(
             f"d_model = {d_model} cannot be split among n_heads = {n_heads} heads of equal width. "
-            f"Choose d_model = {below or above} or {above}, or another n_heads."
+            f"Choose d_model = {fitting}, or another n_heads."
         )
 
 
