@@ -101,7 +101,8 @@ SCORES = Exercise(
     inputs=_scores_inputs,
     mistakes={
         "The scores are not divided yet: divide by the square root of d_head.": _unscaled,
-        "You divided by d_head (or by its root twice). It is the square root, once, that brings the spread back to 1.": _by_d,
+        "You divided by d_head (or by its root twice). It is the square root, once, that brings the spread back "
+        "to 1.": _by_d,
         "You divided by the square root of the number of keys. The sum runs over d_head terms: the last axis.": (
             _by_keys
         ),
