@@ -8,6 +8,8 @@ from lessons_lib.text.town import exact, generate
 from lessons_lib.text.town.generate import SPLITS, Story
 from lessons_lib.text.town.parse import Derivation, Reader, Trace
 from lessons_lib.text.town.plots import Limits, Plot, compile_plots
+from lessons_lib.text.town.translate import Grammar, Pair, default_grammar
+from lessons_lib.text.town.translate import pairs as draw_pairs
 from lessons_lib.text.town.world import World
 from lessons_lib.text.words import END, split_words
 
@@ -25,6 +27,7 @@ class Town:
     """
 
     def __init__(self, world: World | None = None, *, limits: Limits | None = None):
+        self._own_world = world is not None
         self.world = world if world is not None else World.load()
         self.plots: tuple[Plot, ...] = compile_plots(self.world, limits)
 
@@ -53,6 +56,11 @@ class Town:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"The seed is {seed!r}; it must be a whole number, 0 or more.")
         return generate.sample(self.plots, n, seed, split)
+
+    def pairs(self, n: int, seed: int = 0, split: str = "train", language: str = "fr") -> list[Pair]:
+        """`n` English sentences about the Town with their French ("fr") or Chinese ("zh") translation and the true word
+        alignment; no sentence of one split is in another (see `translate.pairs`)."""
+        return draw_pairs(n, seed, split, language, self._translations)
 
     def every_story(self) -> list[Story]:
         """All stories, plot by plot: for reduced Towns (the full one tells more than could ever be listed)."""
@@ -128,6 +136,10 @@ class Town:
             glued = word == '"' and not quoted
             quoted ^= word == '"'
         return text
+
+    @cached_property
+    def _translations(self) -> Grammar:
+        return Grammar(self.world) if self._own_world else default_grammar()
 
     def _canonical(self, text: str) -> tuple[str, ...] | None:
         words = self.tokenize(text)

@@ -35,11 +35,12 @@ class Options:
         self.values = [value for value, _ in pairs]
         self.probs = [weight / total for _, weight in pairs]
         self.log_probs = [math.log(prob) for prob in self.probs]
-        self._cumulative = list(accumulate(self.probs))[:-1]
+        self.cumulative = list(accumulate(self.probs))[:-1]
 
-    def pick(self, uniform: float) -> int:
-        """The position of a value, by inverting the cumulative distribution."""
-        return bisect_right(self._cumulative, uniform)
+    def pick(self, uniform: float) -> tuple[object, float]:
+        """A value and its log-probability, by inverting the cumulative distribution at a number in [0, 1)."""
+        at = bisect_right(self.cumulative, uniform)
+        return self.values[at], self.log_probs[at]
 
     def entropy(self) -> float:
         return -math.fsum(p * log_prob for p, log_prob in zip(self.probs, self.log_probs, strict=True))
@@ -87,6 +88,7 @@ class Choices:
     def __init__(self, world: World, sentences: dict):
         self.world, self.sentences = world, sentences
         self._phrases: dict[tuple, NounPhrase] = {}
+        self._phrase_tables: dict[tuple, Options] = {}
         self._subjects: dict[bool, Slot] = {}
         people = world.tables["people"]
         self.people = dict(zip(people.ids, people.weights.tolist(), strict=True))
@@ -152,15 +154,19 @@ class Choices:
             "what",
             lambda m: m.negated,
             lambda before: before["negated"].items(),
-            lambda negated: Options(self._noun_phrases(pattern, negated)),
+            lambda negated: self._noun_phrases(pattern["what"], negated),
         )
 
-    def _noun_phrases(self, pattern: dict, negated: bool) -> Iterable[tuple[NounPhrase, float]]:
-        wanted = pattern["what"]
+    def _noun_phrases(self, wanted: dict, negated: bool) -> Options:
         every = wanted.get("determiners", [kind for kind in self.sentences["determiners"] if kind != "generic"])
         if negated:
-            some = wanted.get("negated", NEGATED)
-            every = [kind for kind in every if kind in some]
+            every = [kind for kind in every if kind in wanted.get("negated", NEGATED)]
+        key = (*wanted["kinds"], *every, wanted.get("colours", True), wanted.get("qualities", True))
+        if key not in self._phrase_tables:
+            self._phrase_tables[key] = Options(self._weighted_phrases(wanted, every))
+        return self._phrase_tables[key]
+
+    def _weighted_phrases(self, wanted: dict, every: list[str]) -> Iterable[tuple[NounPhrase, float]]:
         coloured = self.sentences["chances"]["coloured"]
         for kind in wanted["kinds"]:
             of_kind = every if kind != "food" else ["generic" if "generic" in every else "some"]

@@ -30,9 +30,9 @@ class Pattern:
         meaning, log_prob = Meaning(tense=self.row["tense"]), math.log(self.prob)
         for slot, uniform in zip(self.slots, uniforms, strict=False):
             options = slot.fixed or slot.options(slot.key(meaning))
-            at = options.pick(uniform)
-            setattr(meaning, slot.name, options.values[at])
-            log_prob += options.log_probs[at]
+            value, more = options.pick(uniform)
+            setattr(meaning, slot.name, value)
+            log_prob += more
         if meaning.who is not None:
             meaning.owner = meaning.who.agreement
         return meaning, log_prob
@@ -144,7 +144,7 @@ class Grammar:
         return self.which.entropy() + sum(pattern.prob * pattern.entropy() for pattern in self.patterns)
 
     def draw(self, uniforms) -> tuple[Pattern, Meaning, float]:
-        pattern = self.patterns[self.which.pick(uniforms[0])]
+        pattern, _ = self.which.pick(uniforms[0])
         return pattern, *pattern.draw(uniforms[1:])
 
     def english(self, pattern: Pattern, meaning: Meaning) -> list[Word]:

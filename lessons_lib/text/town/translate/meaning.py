@@ -21,7 +21,7 @@ class Agreement(NamedTuple):
     female: bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Subject:
     """Who does it: one person, two, somebody's relative, or a pronoun (kind he, she, I, we)."""
 
@@ -31,7 +31,7 @@ class Subject:
     agreement: Agreement
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class NounPhrase:
     """A determiner (see sentences.toml), perhaps a quality and a colour, and a noun of a kind."""
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from lessons_lib.text.town.generate import SPLITS
 from lessons_lib.text.town.translate import chinese, english, french
-from lessons_lib.text.town.translate.grammar import LANGUAGES, Grammar, default_grammar
+from lessons_lib.text.town.translate.grammar import LANGUAGES, Grammar, Pattern, default_grammar
+from lessons_lib.text.town.translate.meaning import Meaning
 from lessons_lib.text.town.translate.realise import Word
 
 _BATCH = 2048
@@ -21,17 +22,28 @@ class Pair:
 
     source, target: words and marks, without the capital that begins a sentence (a name keeps its own). An English 's is
     a word; so is a French l', d', n', j' or qu', and so are du and aux; Chinese is cut into words.
-    alignment: pairs (i, j): source word i and target word j say the same part of the meaning.
     log_prob: the exact natural log-probability of the sentence among all English sentences, whatever their split.
-    pattern: the name of the pattern in sentences.toml. language: "fr" or "zh".
+    language: "fr" or "zh".
     """
 
     source: tuple[str, ...]
     target: tuple[str, ...]
-    alignment: frozenset[tuple[int, int]] = field(repr=False)
-    log_prob: float = field(compare=False)
-    pattern: str = field(compare=False)
     language: str
+    log_prob: float = field(compare=False)
+    _grammar: Grammar = field(compare=False, repr=False)
+    _pattern: Pattern = field(compare=False, repr=False)
+    _meaning: Meaning = field(compare=False, repr=False)
+
+    @property
+    def pattern(self) -> str:
+        """The name of its pattern in sentences.toml."""
+        return self._pattern.name
+
+    @property
+    def alignment(self) -> frozenset[tuple[int, int]]:
+        """Pairs (i, j): source word i and target word j say the same part of the meaning."""
+        said = self._pattern, self._meaning
+        return align(self._grammar.english(*said), self._grammar.translation(*said, self.language))
 
     @property
     def source_text(self) -> str:
@@ -47,7 +59,7 @@ class Pair:
         """How each Chinese word sounds, with tones; for other languages the words themselves."""
         if self.language != "zh":
             return self.target
-        known = default_grammar().pinyin
+        known = self._grammar.pinyin
         return tuple(known.get(word, word) for word in self.target)
 
 
@@ -72,10 +84,12 @@ def pairs(
         for row in stream.random((_BATCH, grammar.columns)).tolist():
             pattern, meaning, log_prob = grammar.draw(row)
             source = grammar.english(pattern, meaning)
-            if not low <= _part(source) < high:
+            words = tuple([word for word, _ in source])
+            if not low <= _part(words) < high:
                 continue
             target = grammar.translation(pattern, meaning, language)
-            found.append(_pair(source, target, log_prob, pattern.name, language))
+            translated = tuple([word for word, _ in target])
+            found.append(Pair(words, translated, language, log_prob, grammar, pattern, meaning))
             if len(found) == n:
                 break
     return found
@@ -83,7 +97,7 @@ def pairs(
 
 def split_of(source: tuple[str, ...]) -> str:
     """The split to which an English sentence belongs, given as its words."""
-    part = _part([(word, ()) for word in source])
+    part = _part(source)
     return next(split for split, (low, high) in _SHARES.items() if low <= part < high)
 
 
@@ -107,14 +121,8 @@ def english_words(text: str, grammar: Grammar | None = None) -> tuple[str, ...]:
     return english.from_text(text, grammar.names)
 
 
-def _part(source: list[Word]) -> int:
-    text = " ".join([word for word, _ in source])
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") % 100
-
-
-def _pair(source: list[Word], target: list[Word], log_prob: float, pattern: str, language: str) -> Pair:
-    words = tuple([word for word, _ in source]), tuple([word for word, _ in target])
-    return Pair(*words, align(source, target), log_prob, pattern, language)
+def _part(source: tuple[str, ...]) -> int:
+    return int.from_bytes(hashlib.blake2b(" ".join(source).encode(), digest_size=4).digest(), "big") % 100
 
 
 def _check(n, seed, split, language) -> None:
