@@ -27,9 +27,12 @@ class Accelerated:
         if mixed == "fp16" and self.device.type != "cuda":
             raise ValueError(f"float16 needs an NVIDIA GPU, and the model is on {self.device.type!r}: use bfloat16.")
         self.model = self._accelerator.prepare_model(model) if several else model
-        self._optimizer = self._accelerator.prepare_optimizer(optimizer, device_placement=False)
         self._mixed = mixed != "no"
         self.scaled = self._accelerator.scaler is not None
+        # Accelerate's wrapper is for scaled gradients; without them it makes the same step, but looks on the disk for
+        # a package at each one, which costs as much as a small model's update.
+        self._optimizer = self._accelerator.prepare_optimizer(optimizer, device_placement=False)
+        self._update = self._optimizer.step if self.scaled else optimizer.step
 
     def place(self, batch: Any) -> Any:
         """The batch with its tensors on the device."""
@@ -50,7 +53,13 @@ class Accelerated:
         return self._accelerator.clip_grad_norm_(parameters, longest)
 
     def update(self) -> None:
-        self._optimizer.step()
+        self._update()
+
+    def numbers(self, *values: Tensor) -> list[float]:
+        """The values on the CPU, with one wait for a GPU and not one each."""
+        if self.device.type == "cpu":
+            return [value.item() for value in values]
+        return torch.stack([value.detach().float() for value in values]).tolist()
 
     def same_randomness(self) -> AbstractContextManager:
         """Inside, random draws are anyone's; after it, the stream goes on as if there had been none."""

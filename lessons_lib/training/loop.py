@@ -110,9 +110,7 @@ class _Run:
             loss, tokens = _checked(self.loss(accelerated.model, batch))
         accelerated.backward(loss)
         norm = accelerated.clip(self.parameters, math.inf if self.clip is None else self.clip)
-        loss_now, norm_now = torch.stack(
-            [loss.detach().double(), norm.double()]
-        ).tolist()  # one wait for a GPU, not two
+        loss_now, norm_now = accelerated.numbers(loss, norm)
         learning_rate = self.optimizer.param_groups[0]["lr"]
         if not math.isfinite(loss_now) or not (math.isfinite(norm_now) or accelerated.scaled):
             raise not_finite(step, loss_now, norm_now, learning_rate, self.model, batch, history)
