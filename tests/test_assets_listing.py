@@ -60,6 +60,11 @@ def test_a_mistake_in_the_list_is_named(tmp_path, change, says):
         listing._read(path)
 
 
+def test_a_name_that_is_no_folder_name_is_refused():
+    with pytest.raises(assets.AssetError, match="no name for an asset"):
+        listing._asset("../a", {"what": "", "licence": "", "made_by": "", "budget": "default"})
+
+
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """Three assets on a loopback server: one of lesson 02, one of no lesson named, one online."""
