@@ -101,7 +101,7 @@ CHAIN_RULE = Exercise(
         "That is the probability. Its logarithm is asked for: add up logarithms instead of multiplying.": _no_log,
         "That is a product of probabilities, without the end. Add up logarithms instead, and do not forget "
         '"<end>".': _product_without_end,
-        'You left out the end, "<end>". And add up logarithms: the product of a long sentence is too small for a computer.': (
+        'You left out "<end>". And add up logarithms: the product of a long sentence is too small for a computer.': (
             _log_of_product_without_end
         ),
         "You took the logarithm of a sum. The chain rule multiplies, so it is the logarithms that add up.": _log_of_sum,

@@ -16,7 +16,7 @@ PREDICT_UNSEEN = Exercise(
     choices=("lower", "higher", "infinite"),
     inputs=None,
     mistakes={
-        "It is the training stories that the model has read. Among new ones, is there not one pair that is new?": "lower",
+        "It is the training stories that the model has read. Among the others, is no pair new?": "lower",
         "Worse, yes. By how much, if a single pair in a thousand stories has probability 0? What is −ln 0?": "higher",
     },
     explanation="A pair that was never seen has probability 0, −ln 0 is infinite, and so is a mean that holds it.",
@@ -266,7 +266,7 @@ SAMPLE = Exercise(
         ),
         "You divided the probabilities by the temperature. They are to be raised to the power 1/temperature.": _scaled,
         "After the power, the weights do not sum to 1: divide them by their sum, or multiply u by it.": _not_rescaled,
-        "After the power, the weights do not sum to 1, so that u can lie past the last word. Divide them by their sum.": (
+        "After the power, the weights do not sum to 1, and u can lie past the last word. Divide by their sum.": (
             _past_the_end
         ),
         "You compare u with each word's own probability. Compare it with the running sum.": _not_added_up,
