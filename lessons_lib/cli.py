@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _folder(doctor)
     doctor.add_argument("--json", action="store_true", help="the same as JSON")
 
-    add_fetch_parser(commands)
+    add_fetch_parser(commands, _lessons_here)
 
     colab = _command(commands, "colab", "for authors: stamp the repository's address into all notebooks", "colab")
     _folder(colab)
@@ -79,3 +79,9 @@ def _lessons(sub: argparse.ArgumentParser) -> None:
 
 def _folder(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--notebooks", metavar="FOLDER", help="the folder of notebooks, if it is not found by itself")
+
+
+def _lessons_here() -> list[str]:
+    from lessons_lib.notebooks import files
+
+    return [lesson.info.number for lesson in files.choose(files.find_folder(), [])]

@@ -278,6 +278,14 @@ def test_progress_shows_the_size_on_stderr_only(server, listing, capsys):
     assert "a (1.2 kB)" in shown.err and "100%" in shown.err and shown.out == ""
 
 
+def test_a_fetch_leaves_the_staging_of_an_asset_with_a_longer_name_alone(server, listing):
+    cache = listing(url_asset("a", f"{server.address}/alpha.txt") + url_asset("a-b", f"{server.address}/alpha.txt"))
+    with store.staging(cache, assets.find("a-b")) as stage:
+        assert assets.fetch("a", progress=False)
+        assert stage.is_dir()
+    assert assets.fetch("a-b", progress=False) and left_behind(cache) == []
+
+
 def in_another_process(data: Path, cache: Path, name: str) -> subprocess.Popen:
     code = (
         f"from pathlib import Path; from lessons_lib import paths; paths.data_folder = lambda: Path({str(data)!r})\n"

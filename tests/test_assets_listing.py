@@ -60,6 +60,11 @@ def test_a_mistake_in_the_list_is_named(tmp_path, change, says):
         listing._read(path)
 
 
+def test_a_name_that_is_no_folder_name_is_refused():
+    with pytest.raises(assets.AssetError, match="no name for an asset"):
+        listing._asset("../a", {"what": "", "licence": "", "made_by": "", "budget": "default"})
+
+
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """Three assets on a loopback server: one of lesson 02, one of no lesson named, one online."""
@@ -77,9 +82,9 @@ def small(tmp_path, monkeypatch):
     listing._read.cache_clear()
 
 
-def run(*arguments: str) -> int:
+def run(*arguments: str, here: tuple[str, ...] = ()) -> int:
     parser = argparse.ArgumentParser(prog="lessons")
-    assets.add_fetch_parser(parser.add_subparsers())
+    assets.add_fetch_parser(parser.add_subparsers(), lambda: list(here))
     args = parser.parse_args(["fetch", *arguments])
     return args.func(args)
 
@@ -124,6 +129,12 @@ def test_one_that_fails_does_not_keep_the_others(small, tmp_path, capsys):
     shown = capsys.readouterr()
     assert fetched(tmp_path / "cache") == {"two"}
     assert "status 404" in shown.err and "1 of 2 assets are in" in shown.err and "not there: one" in shown.err
+
+
+@pytest.mark.parametrize(("here", "brought"), [(("01", "03"), {"two"}), (("00",), set())])
+def test_without_a_name_it_brings_what_the_lessons_here_use(small, tmp_path, here, brought):
+    assert run("--quiet", here=here) == 0
+    assert fetched(tmp_path / "cache") == brought
 
 
 def test_wrong_calls_say_what_to_do(small, capsys):

@@ -258,6 +258,10 @@ def test_fetch_and_doctor_answer(folder, capsys, monkeypatch):
     monkeypatch.setenv("LESSONS_CACHE", os.fspath(folder / "cache"))
     assert lessons("fetch", "--list") == 0
     assert "minilm" in capsys.readouterr().out
+    put(folder.parent / "other" / "notebooks", small(), "01_sample.ipynb")
+    monkeypatch.chdir(folder.parent / "other")
+    assert lessons("fetch") == 0  # lesson 01 uses no assets
+    assert "Nothing to fetch" in capsys.readouterr().out
     put(folder, small())
     monkeypatch.setattr("lessons_lib.doctor.examine", lambda notebooks: [])
     assert lessons("doctor", "--notebooks", folder) == 0

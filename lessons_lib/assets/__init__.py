@@ -16,6 +16,7 @@ from lessons_lib import paths
 from lessons_lib.assets import sources, store
 from lessons_lib.assets.command import add_fetch_parser, fetch_command
 from lessons_lib.assets.errors import (
+    ADVICE,
     AssetError,
     CacheNotWritable,
     DiskFull,
@@ -99,9 +100,10 @@ def _bring(asset: Asset, missing: list[File], folder: Path, stage: Path, cache: 
             raise
         except AssetError as error:
             wrong = [error]
-        for error in wrong:
-            failures.append(error)
-            _say(f"{asset.name}: {error}" + (" Trying the next source." if place is not places[-1] else ""))
+        failures += wrong
+        if place is not places[-1]:  # the last failure is told by the exception
+            for error in wrong:
+                _say(f"{asset.name}: {error} Trying the next source.")
         lacking = [file.name for file in missing if not file.optional]
         if not wrong and lacking:
             failures.append(NotFound(f"{place} does not have {', '.join(lacking)}."))
@@ -162,6 +164,8 @@ def _no_source(asset: Asset, failures: list[AssetError], folder: Path) -> str:
         text += f". {failures[0]}"
     else:
         text += " from any source:" + "".join(f"\n  - {failure}" for failure in failures)
+    if any(isinstance(failure, NotReachable) for failure in failures):
+        text += ("\n" if len(failures) > 1 else " ") + ADVICE
     if asset.patterned and (folder / store.RECORD).exists():
         text += f"\nIf the source has changed since the first fetch, delete {folder} to accept what it has now."
     return text

@@ -2,19 +2,24 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from lessons_lib.assets.errors import AssetError, readable
 from lessons_lib.assets.listing import Asset, find, registry
 
 
-def add_fetch_parser(subparsers) -> argparse.ArgumentParser:
-    """Add `fetch` to the subcommands of the `lessons` command; its `func` takes the parsed arguments."""
+def add_fetch_parser(subparsers, lessons_here: Callable[[], list[str]] = list) -> argparse.ArgumentParser:
+    """Add `fetch` to the subcommands of the `lessons` command; its `func` takes the parsed arguments.
+
+    lessons_here: the numbers of the lessons whose notebooks are here; without a name, `fetch` brings what they use
+    """
     parser = subparsers.add_parser(
         "fetch",
         help="bring data and models into the cache",
-        description="Bring assets (data and pretrained models) into the cache and verify them. LESSONS_CACHE names "
-        "another cache folder; LESSONS_MIRROR a folder or address, made by --to, to fetch from first.",
+        description="Bring assets (data and pretrained models) into the cache and verify them: those named, or else "
+        "what the lessons here use by default. LESSONS_CACHE names another cache folder; LESSONS_MIRROR a folder or "
+        "address, made by --to, to fetch from first.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="the assets to bring; see --list")
     parser.add_argument("--all", action="store_true", dest="everything", help="all that the default budget uses")
@@ -27,14 +32,15 @@ def add_fetch_parser(subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("--list", action="store_true", dest="listing", help="show the assets and which are here")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.set_defaults(func=_run)
+    parser.set_defaults(func=_run, lessons_here=lessons_here)
     return parser
 
 
 def _run(args: argparse.Namespace) -> int:
+    nothing_named = not (args.names or args.everything or args.lesson or args.listing)
     return fetch_command(
         args.names,
-        lessons=args.lesson,
+        lessons=args.lessons_here() if nothing_named else args.lesson,
         everything=args.everything,
         online=args.online,
         to=args.to,

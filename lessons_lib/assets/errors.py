@@ -92,7 +92,7 @@ def os_error(error: OSError, folder: Path, where: str) -> AssetError:
     if "IncompleteRead" in str(error) or "ended prematurely" in str(error):
         return WrongContents(f"{where} was cut short on the way ({error}).")
     if type(error).__module__.startswith("requests"):
-        return NotReachable(f"{where} could not be reached. {ADVICE}")
+        return NotReachable(f"{where} could not be reached.")
     return AssetError(f"{where} could not be copied: {error}.")
 
 

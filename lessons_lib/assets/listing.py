@@ -113,6 +113,8 @@ def _asset(name: str, table: dict) -> Asset:
     files_size = sum(file.size or 0 for file in files)
     table |= {"lessons": tuple(table.get("lessons", ())), "size": table.get("size", files_size)}
     asset = _build(Asset, {"name": name, "files": files, "sources": sources, **table}, name)
+    if not re.fullmatch("[a-z0-9-]+", name):
+        raise AssetError(f"data/assets.toml: {name!r} is no name for an asset: use small letters, digits and hyphens.")
     if asset.budget not in BUDGETS:
         raise AssetError(
             f"data/assets.toml: the budget of {name} is {asset.budget!r}, not one of {', '.join(BUDGETS)}."

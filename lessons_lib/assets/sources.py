@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from lessons_lib.assets import indexes
 from lessons_lib.assets.archives import extract
-from lessons_lib.assets.errors import ADVICE, AssetError, NotFound, NotReachable, disk_full, hidden, os_error
+from lessons_lib.assets.errors import AssetError, NotFound, NotReachable, disk_full, hidden, os_error
 from lessons_lib.assets.hub import from_hub
 from lessons_lib.assets.listing import Asset, File, Source
 
@@ -75,7 +75,7 @@ def _pip_error(source: Source, text: str, stage: Path) -> AssetError:
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return disk_full(stage.parent)
     if any(sign in text for sign in NO_NETWORK):
-        return NotReachable(f"pip could not reach a package index for {source}. {ADVICE}")
+        return NotReachable(f"pip could not reach a package index for {source}.")
     if "No matching distribution" in text:
         return NotFound(
             f"pip found no wheel of {source.package} {source.version} in the indexes that it is configured with "

@@ -143,9 +143,9 @@ def staging(cache: Path, asset: Asset) -> Iterator[Path]:
                 "Let it finish or end it, then fetch again."
             ) from error
         try:
-            for left in home.glob(f".{asset.name}-*"):
+            for left in home.glob(f".{asset.name}.stage-*"):
                 shutil.rmtree(left)
-            stage = Path(tempfile.mkdtemp(prefix=f".{asset.name}-", dir=home))
+            stage = Path(tempfile.mkdtemp(prefix=f".{asset.name}.stage-", dir=home))
             try:
                 yield stage
             finally:

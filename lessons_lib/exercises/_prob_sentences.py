@@ -34,6 +34,14 @@ def _no_log(words, q):
     return math.prod(_probabilities(words, q))
 
 
+def _product_without_end(words, q):
+    return math.prod(_probabilities(words, q, last=()))
+
+
+def _log_of_product_without_end(words, q):
+    return math.log(math.prod(_probabilities(words, q, last=())))
+
+
 def _log_of_sum(words, q):
     return math.log(sum(_probabilities(words, q)))
 
@@ -65,7 +73,7 @@ def _product_first_with_numpy(words, q):
 
 
 def _chain_inputs(rng):
-    for words in ([], ["yes"], ["the", "cat"], ["a", "dog", "saw", "the", "cat"], ["very"] * 400):
+    for words in (["yes"], ["the", "cat"], ["a", "dog", "saw", "the", "cat"], ["very"] * 400):
         q = {}
         for t, word in enumerate([*words, "<end>"]):
             others = [other for other in ("<end>", "the", "sat") if other != word]
@@ -73,6 +81,10 @@ def _chain_inputs(rng):
             p[0] /= 5 if len(words) > 100 else 1  # so that the product of a long sentence's factors underflows
             q[tuple(words[:t])] = dict(zip([word, *others], (p / p.sum()).tolist(), strict=True))
         yield (words, q)
+
+
+def _only_end(f):
+    return math.isclose(f([], {(): {"<end>": 0.5, "yes": 0.5}}), math.log(0.5))
 
 
 CHAIN_RULE = Exercise(
@@ -87,6 +99,11 @@ CHAIN_RULE = Exercise(
             _forgets_end
         ),
         "That is the probability. Its logarithm is asked for: add up logarithms instead of multiplying.": _no_log,
+        "That is a product of probabilities, without the end. Add up logarithms instead, and do not forget "
+        '"<end>".': _product_without_end,
+        'You left out "<end>". And add up logarithms: the product of a long sentence is too small for a computer.': (
+            _log_of_product_without_end
+        ),
         "You took the logarithm of a sum. The chain rule multiplies, so it is the logarithms that add up.": _log_of_sum,
         "You added probabilities. Take the logarithm of each one, and add those.": _sum_of_probabilities,
         "That is in bits, from log2. Use the natural logarithm, math.log.": _in_bits,
@@ -98,7 +115,10 @@ CHAIN_RULE = Exercise(
             _product_first_with_numpy
         ),
     },
-    properties=[("gives 0 for a certain sentence", lambda f: math.isclose(f([], {(): {"<end>": 1.0}}), 0.0))],
+    properties=[
+        ("gives 0 for a certain sentence", lambda f: math.isclose(f([], {(): {"<end>": 1.0}}), 0.0)),
+        ("gives ln ½ for no words, where the end has one chance in two", _only_end),
+    ],
     hints=(
         "How many factors has a sentence of three words? The sentence also has to stop.",
         'Walk over the words with their places, and at the end treat "<end>" as one more word. The context at place t '
@@ -166,6 +186,10 @@ def _once_a_sentence(sentences):
     return _count(pair for s in sentences for pair in set(_pairs(["<begin>", *s, "<end>"])))
 
 
+def _all_ones(sentences):
+    return dict.fromkeys(bigram_counts(sentences), 1)
+
+
 def _last_sentence(sentences):
     return bigram_counts(sentences[-1:])
 
@@ -208,6 +232,7 @@ BIGRAM_COUNTS = Exercise(
         'Both edges are missing: put "<begin>" before each sentence and "<end>" after it.': _no_edges,
         "The pairs are the wrong way round: the earlier word comes first in the pair.": _reversed,
         "A pair that occurs twice in one sentence counts twice.": _once_a_sentence,
+        "Every pair has the count 1 in yours. Add 1 each time it occurs.": _all_ones,
         "Only the last sentence is counted. Is the dictionary made anew inside the loop?": _last_sentence,
         "You skip a word: those are pairs of a word and the next but one.": _skipping,
         "Those are counts of single words. Pairs of neighbours are asked for.": _single_words,

@@ -16,7 +16,7 @@ PREDICT_UNSEEN = Exercise(
     choices=("lower", "higher", "infinite"),
     inputs=None,
     mistakes={
-        "On the training stories it falls. Among new stories, is there not one pair of words that is new?": "lower",
+        "It is the training stories that the model has read. Among the others, is no pair new?": "lower",
         "Worse, yes. By how much, if a single pair in a thousand stories has probability 0? What is −ln 0?": "higher",
     },
     explanation="A pair that was never seen has probability 0, −ln 0 is infinite, and so is a mean that holds it.",
@@ -85,6 +85,10 @@ def _zeros_only(counts, k):
     return filled / filled.sum(axis=1, keepdims=True)
 
 
+def _total_of_the_table(counts, k):
+    return (counts + k) / counts.sum()
+
+
 def _no_smoothing(counts, k):
     return counts / np.maximum(_row_totals(counts), 1)
 
@@ -125,6 +129,9 @@ ADD_K = Exercise(
         "You added k below the line only, so words that were not seen still have 0.": _denominator_only,
         "Your columns sum to 1. A row is one context, and it is the rows that should: sum over axis 1.": _columns,
         "The whole table sums to 1. Each row is a distribution of its own: sum over axis 1.": _whole_table,
+        "You divide by the total of the whole table. Each row has its own total, to which k is added for each word.": (
+            _total_of_the_table
+        ),
         "You added 1 whatever k is.": _add_one,
         "You gave k to the zeros only. Every word gets k, seen or not.": _zeros_only,
         "There is no k in it: those are the plain proportions.": _no_smoothing,
@@ -198,6 +205,11 @@ def _not_rescaled(words, q, u, temperature):
     return _pick(words, np.asarray(q) ** (1 / temperature), u)
 
 
+def _past_the_end(words, q, u, temperature):
+    at = int(np.searchsorted(np.cumsum(np.asarray(q) ** (1 / temperature)), u, side="right"))
+    return words[at] if at < len(words) else None
+
+
 def _not_added_up(words, q, u, temperature):
     p = _heated(q, temperature)
     return next((word for word, share in zip(words, p, strict=True) if u < share), words[-1])
@@ -254,6 +266,9 @@ SAMPLE = Exercise(
         ),
         "You divided the probabilities by the temperature. They are to be raised to the power 1/temperature.": _scaled,
         "After the power, the weights do not sum to 1: divide them by their sum, or multiply u by it.": _not_rescaled,
+        "After the power, the weights do not sum to 1, and u can lie past the last word. Divide by their sum.": (
+            _past_the_end
+        ),
         "You compare u with each word's own probability. Compare it with the running sum.": _not_added_up,
         "Every word is equally likely in yours. The width of a word is its probability.": _evenly,
         "You are one word too far: u belongs to the first word whose running sum is above it.": _one_too_far,

@@ -25,7 +25,6 @@ def encode_word(word, merges):
 
 
 class _Given:
-    @staticmethod
     def encode_word(word, merges):
         """The symbols of one word: start from letters and apply the merges in the order in which they were learned.
 

@@ -26,6 +26,7 @@ LEFT_OUT = {
     "pydoc_data",
 }
 
+OF_THE_MACHINE = ("_sysconfigdata", "sitecustomize", "usercustomize")  # modules that describe or adapt this one machine
 
 _read: dict[str, tuple[tuple[str, ...], str]] = {}  # the documentation, once this process has parsed the library
 
@@ -92,7 +93,7 @@ def _modules(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             if entry.name not in LEFT_OUT and entry.name.isidentifier():
                 yield from _modules(entry)
-        elif entry.suffix == ".py" and not entry.name.startswith("_sysconfigdata"):  # that one describes the machine
+        elif entry.suffix == ".py" and not entry.name.startswith(OF_THE_MACHINE):
             yield entry
 
 

@@ -156,7 +156,7 @@ def _weights(keep: Sequence[float]) -> tuple[float, ...]:
 
 
 class KneserNey:
-    """Interpolated modified Kneser–Ney smoothing (Chen and Goodman 1999, section 4.1.6).
+    """Interpolated modified Kneser–Ney smoothing (Chen and Goodman 1999, section 3).
 
     The longest n-grams keep count − D, where the discount D is one of three, for counts 1, 2 and 3 or more; what was
     taken off is passed on to the shorter context. There an n-gram is worth not how often it occurred but after how many
@@ -193,7 +193,7 @@ class KneserNey:
 
 
 def _discounts(worth: np.ndarray) -> tuple[float, float, float]:
-    """(D₁, D₂, D₃₊) from the numbers of n-grams worth 1, 2, 3 and 4 (Chen and Goodman 1999, equation 26)."""
+    """(D₁, D₂, D₃₊) from the numbers of n-grams worth 1, 2, 3 and 4 (Chen and Goodman 1999, equation 17)."""
     n1, n2, n3, n4 = (int((worth == i).sum()) for i in (1, 2, 3, 4))
     if min(n1, n2) == 0:
         return (0.5, 0.5, 0.5)

@@ -12,7 +12,7 @@ from lessons_lib.exercises.registry import prefixes
 from tests.exercises.equivalent_mutants import EQUIVALENT
 from tests.exercises.mutate import mutants
 
-SECONDS = 1.0  # a mutant that runs longer is in an endless loop, and so noticed
+SECONDS = 0.5  # a mutant that runs longer is in an endless loop, and so noticed
 
 
 class Result(NamedTuple):
