@@ -6,15 +6,13 @@
 from lessons_lib.training.history import History
 from lessons_lib.training.loop import NotFiniteError, fit
 from lessons_lib.training.objectives import (
-    active_units,
     count_tokens,
     elbo_loss,
-    gaussian_kl,
-    kl_weight,
     language_model_loss,
     next_token_loss,
     sequence_loss,
     translation_loss,
+    vae_loss,
 )
 from lessons_lib.training.optimizers import make_optimizer, parameter_groups, parameter_roles
 from lessons_lib.training.schedules import constant, warmup_cosine, warmup_stable_decay
@@ -22,13 +20,10 @@ from lessons_lib.training.schedules import constant, warmup_cosine, warmup_stabl
 __all__ = [
     "History",
     "NotFiniteError",
-    "active_units",
     "constant",
     "count_tokens",
     "elbo_loss",
     "fit",
-    "gaussian_kl",
-    "kl_weight",
     "language_model_loss",
     "make_optimizer",
     "next_token_loss",
@@ -36,6 +31,7 @@ __all__ = [
     "parameter_roles",
     "sequence_loss",
     "translation_loss",
+    "vae_loss",
     "warmup_cosine",
     "warmup_stable_decay",
 ]

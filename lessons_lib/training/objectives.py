@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lessons_lib.models.translator import shift_right
+from lessons_lib.models.variational import free_bits, kl_to_standard_normal
 from lessons_lib.text.vocab import PAD
 
 
@@ -101,13 +102,6 @@ def translation_loss(
 # --- The variational autoencoder: reconstruction, and the price in nats of saying which z was meant.
 
 
-def gaussian_kl(
-    mean: Float[Tensor, "batch d_latent"], log_variance: Float[Tensor, "batch d_latent"]
-) -> Float[Tensor, "batch d_latent"]:
-    """KL(N(mean, variance) ‖ N(0, 1)) of each dimension, nats, in closed form (Kingma and Welling 2014, appendix B)."""
-    return (mean.square() + log_variance.exp() - log_variance - 1) / 2
-
-
 class ElboTerms(NamedTuple):
     """`loss` is what training makes small, `reconstruction` and `kl` the unweighted terms, in nats per token."""
 
@@ -127,30 +121,24 @@ def elbo_loss(
 ) -> ElboTerms:
     """The negative evidence lower bound, in nats per token: reconstruction + beta · KL.
 
-    `kl` is `gaussian_kl(mean, log_variance)`; its sum over the latent dimensions belongs to a whole sentence, so it is
-    shared out over the sentence's tokens. With `free_nats` above 0, a dimension whose mean KL over the batch is below
-    that floor is not pressed further (Kingma et al. 2016, "free bits"): one cure of posterior collapse; the other is
-    raising `beta` slowly, `kl_weight`.
+    `kl` is `kl_to_standard_normal(mean, log_variance)`; its sum over the latent dimensions belongs to a whole sentence,
+    so it is shared out over the sentence's tokens. With `free_nats` above 0, a dimension whose mean KL in the batch is
+    below that floor is not pressed further (Kingma et al. 2016, "free bits"): one cure of posterior collapse; the other
+    is raising `beta` slowly, `anneal`.
     """
     reconstruction = sequence_loss(logits, targets, ignore=ignore)
     per_sentence = len(targets) / count_tokens(targets, ignore)
     by_dimension = kl.mean(dim=0)  # d_latent
-    pressed = by_dimension.clamp(min=free_nats) if free_nats > 0 else by_dimension
-    return ElboTerms(
-        reconstruction + beta * pressed.sum() * per_sentence, reconstruction, by_dimension.sum() * per_sentence
-    )
+    pressed = free_bits(kl, free_nats) if free_nats > 0 else by_dimension.sum()
+    return ElboTerms(reconstruction + beta * pressed * per_sentence, reconstruction, by_dimension.sum() * per_sentence)
 
 
-def kl_weight(step: int, *, warmup: int, cycle: int | None = None) -> float:
-    """Beta by step: from 0 to 1 over `warmup` steps (Bowman et al. 2016), begun anew every `cycle` steps if given."""
-    if warmup < 1 or (cycle is not None and cycle < warmup):
-        raise ValueError(f"warmup is {warmup} and cycle {cycle}: warmup must be at least 1, and cycle at least warmup.")
-    return min(1.0, (step if cycle is None else step % cycle) / warmup)
-
-
-def active_units(mean: Float[Tensor, "examples d_latent"], threshold: float = 0.01) -> int:
-    """How many latent dimensions say anything: those whose mean varies over examples by more than `threshold`.
-
-    The variance over the examples of the encoder's mean (Burda et al. 2016). 0 is posterior collapse.
-    """
-    return int((mean.var(dim=0, correction=0) > threshold).sum())
+def vae_loss(
+    model: Any, batch: tuple[Int[Tensor, "batch seq"], float], *, free_nats: float = 0.0
+) -> tuple[Float[Tensor, ""], int]:
+    """For `fit`: the negative ELBO of a `SentenceVAE`. `batch` is (ids, beta): the KL's weight comes with the batch."""
+    ids, beta = batch
+    out = model(ids)
+    kl = kl_to_standard_normal(out.mean, out.log_variance)
+    targets = ids[:, 1:]
+    return elbo_loss(out.logits, targets, kl, beta=beta, free_nats=free_nats).loss, count_tokens(targets)

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from lessons_lib.models.translator import shift_right
+from lessons_lib.models.variational import SentenceVAE, VAEConfig, kl_to_standard_normal
 from lessons_lib.training.objectives import (
-    active_units,
     count_tokens,
     elbo_loss,
-    gaussian_kl,
-    kl_weight,
     language_model_loss,
     next_token_loss,
     sequence_loss,
     translation_loss,
+    vae_loss,
 )
 
 
@@ -119,16 +118,6 @@ def test_shapes_and_ids_that_do_not_fit_are_errors(unchecked):
         sequence_loss(logits, ids)
 
 
-def test_kl_against_torch_distributions():
-    mean, log_variance = torch.randn(4, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
-    normal = torch.distributions.Normal
-    wanted = torch.distributions.kl_divergence(
-        normal(mean, (log_variance / 2).exp()), normal(torch.zeros_like(mean), torch.ones_like(mean))
-    )
-    torch.testing.assert_close(gaussian_kl(mean, log_variance), wanted)
-    assert (gaussian_kl(torch.zeros(1, 2), torch.zeros(1, 2)) == 0).all()
-
-
 def test_elbo_is_the_sum_over_sentences_shared_over_tokens():
     logits, ids = random_case()
     ids[0, 2:] = 0  # 12 tokens in 3 sentences
@@ -149,13 +138,14 @@ def test_free_nats_leave_small_dimensions_alone():
     assert (kl.grad[:, 0] == 0).all() and (kl.grad[:, 1] > 0).all()
 
 
-def test_kl_weight_at_its_corners():
-    assert [kl_weight(step, warmup=4) for step in (0, 2, 4, 99)] == [0, 0.5, 1, 1]
-    assert [kl_weight(step, warmup=2, cycle=4) for step in range(6)] == [0, 0.5, 1, 1, 0, 0.5]
-    with pytest.raises(ValueError, match="at least 1"):
-        kl_weight(0, warmup=0)
-
-
-def test_active_units_counts_dimensions_that_vary():
-    mean = torch.stack([torch.linspace(-1, 1, 50), torch.zeros(50), 0.01 * torch.randn(50)], dim=1)
-    assert active_units(mean) == 1
+def test_vae_loss_is_the_elbo_of_the_words_after_begin():
+    torch.manual_seed(0)
+    model = SentenceVAE(VAEConfig(vocab_size=7, d_model=8, d_latent=2))
+    ids = torch.tensor([[1, 4, 5, 2], [1, 6, 2, 0]])
+    torch.manual_seed(1)
+    loss, tokens = vae_loss(model, (ids, 0.5))
+    torch.manual_seed(1)
+    out = model(ids)
+    kl = kl_to_standard_normal(out.mean, out.log_variance).sum()
+    torch.testing.assert_close(loss, sequence_loss(out.logits, ids[:, 1:]) + 0.5 * kl / 5)
+    assert tokens == 5
