@@ -149,6 +149,12 @@ def test_vae_word_dropout_is_in_training_only():
     assert torch.equal(model(IDS, seeded(0)).logits, model(IDS, seeded(5)).logits)
 
 
+def test_vae_reads_each_sentence_to_its_end():
+    model = vae()
+    _, last = model.reader(model.embedding(IDS[1:, :3]))  # the second sentence has three tokens
+    torch.testing.assert_close(model.encode(IDS)[0][1], model.to_mean(last[0, 0]))
+
+
 def test_vae_padding_changes_nothing():
     model = vae()
     padded = F.pad(IDS, (0, 3), value=PAD)
