@@ -1,6 +1,7 @@
 """A checker of the Town's French that shares nothing with the grammar that writes it: its own little lexicon, and rules
 that read a sentence from its surface. `faults(text)` lists what is wrong."""
 
+import itertools
 import re
 
 NOUNS = {
@@ -48,12 +49,12 @@ PREDICATES = _adjectives(
     "pilote pilote pilotes pilotes/ingénieur ingénieure ingénieurs ingénieures"
 )
 DETERMINERS = {
-    **dict.fromkeys(("un", "le", "du", "au"), {"ms"}),
-    **dict.fromkeys(("une", "la", "ma", "sa"), {"fs"}),
-    **dict.fromkeys(("mon", "son"), {"ms", "fs"}),
-    **dict.fromkeys(("l'", "notre", "leur"), {"ms", "fs"}),
-    **dict.fromkeys(("les", "des", "mes", "ses", "nos", "leurs"), {"mp", "fp"}),
-    **dict.fromkeys(("deux", "trois", "quatre", "cinq", "six"), {"mp", "fp"}),
+    **{key: {"ms"} for key in ("un", "le", "du", "au")},
+    **{key: {"fs"} for key in ("une", "la", "ma", "sa")},
+    **{key: {"ms", "fs"} for key in ("mon", "son")},
+    **{key: {"ms", "fs"} for key in ("l'", "notre", "leur")},
+    **{key: {"mp", "fp"} for key in ("les", "des", "mes", "ses", "nos", "leurs")},
+    **{key: {"mp", "fp"} for key in ("deux", "trois", "quatre", "cinq", "six")},
     **dict.fromkeys(("de", "d'"), ALL),
 }
 # finite verb → persons that it can have: 1, 3 (one), 4 (we), 6 (several)
@@ -64,8 +65,8 @@ VERBS = {form: {1, 3} for form in ("cherche", "aime")} | {
 }  # fmt: skip
 PARTICIPLES = {"donné", "mis", "vu", "trouvé", "perdu", "acheté", "mangé"}
 INFINITIVES = {"acheter", "trouver", "voir", "aller"}
-WOMEN = set("Amara Mei Priya Ingrid Leila Aroha Sofia Yuki Nadia Chloe Tala Zainab".split())
-MEN = set("Omar Mateo Kwame Jin Tomas Ravi Idris Pavel Bao Kofi Emil Diego".split())
+WOMEN = {"Amara", "Mei", "Priya", "Ingrid", "Leila", "Aroha", "Sofia", "Yuki", "Nadia", "Chloe", "Tala", "Zainab"}
+MEN = {"Omar", "Mateo", "Kwame", "Jin", "Tomas", "Ravi", "Idris", "Pavel", "Bao", "Kofi", "Emil", "Diego"}
 NAMES = WOMEN | MEN
 TIMES = """hier soir|hier|ce matin|la semaine dernière|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|
     aujourd'hui|maintenant""".replace("\n    ", "")
@@ -88,7 +89,7 @@ def vowel(word: str) -> bool:
 
 def faults(text: str) -> list[str]:
     found: list[str] = []
-    if not text[:1].isupper() or not (text.endswith(".") or text.endswith("\u202f?")) or "  " in text:
+    if not text[:1].isupper() or not (text.endswith((".", "\u202f?"))) or "  " in text:
         found.append("capital, spacing or final mark")
     words = tokens(text)
     joined = "".join(w if w in (".", ",") else f"\u202f{w}" if w == "?" else f" {w}" for w in words)
@@ -121,7 +122,7 @@ def _without_time(body: str) -> tuple[str, bool, bool]:
 
 def _elision(words: list[str]) -> list[str]:
     found = []
-    for word, after in zip(words, words[1:], strict=False):
+    for word, after in itertools.pairwise(words):
         if word in ("le", "la", "de", "ne", "que", "je") and (vowel(after) or after == "y"):
             found.append(f"{word} before {after}")
         if word.endswith("'") and not (vowel(after) or (word, after) == ("n'", "y")):
@@ -169,7 +170,8 @@ def _phrases(words: list[str]) -> list[str]:
     verb = _verb_at(words)
     for at, word in enumerate(words):
         free = at not in used and not (word == "orange" and at and not _head(words[at - 1]))
-        if free and (word in BEFORE or word in COLOURS) and not (verb is not None and at > verb and at == len(words) - 1):
+        told = verb is not None and at == len(words) - 1 and words[at - 1] in ("est", "sont", "pas", "très")
+        if free and (word in BEFORE or word in COLOURS) and not told:
             found.append(f"{word} stands alone")
     return found
 

@@ -127,7 +127,7 @@ class Chinese(Realiser):
         return (("不", ("not",)),) if negated else ()
 
     def there(self, plural: bool, negated: bool) -> Chunk:
-        return (("没有", ("verb", "no")),) if negated else (("有", ("verb",)),)
+        return (("没有", ("verb", "what.no")),) if negated else (("有", ("verb",)),)
 
     def deed(self, verb: str) -> Chunk:
         entry = self.tables["verbs"][verb]

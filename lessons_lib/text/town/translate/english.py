@@ -87,9 +87,7 @@ class English(Realiser):
             is_ = self.is_("being", agreement)
             return (is_, ("now",)), *no, (forms["ing"], ("word",)), (forms["particle"], ("word",))
         if tense == "past":
-            return (
-                (("did", ("done",)), *no, (verb, ("word",))) if negated else ((forms["past"], ("word", "done")),)
-            )
+            return (("did", ("done",)), *no, (verb, ("word",))) if negated else ((forms["past"], ("word", "done")),)
         if negated:
             return ("does" if third else "do", ("does",)), *no, (verb, ("word",))
         return ((forms["s"] if third else verb, ("word", "does")),)

@@ -138,7 +138,7 @@ class French(Realiser):
 
     def there(self, plural: bool, negated: bool) -> Chunk:
         il, y, a = ("il", ("there",)), ("y", ("there",)), ("a", ("verb",))
-        return (il, ("ne", ("no",)), y, a, ("pas", ("no",))) if negated else (il, y, a)
+        return (il, ("ne", ("what.no",)), y, a, ("pas", ("what.no",))) if negated else (il, y, a)
 
     def deed(self, verb: str) -> Chunk:
         return ((self.tables["verbs"][verb]["infinitive"], ("to", "word")),)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from lessons_lib.paths import data_folder
 from lessons_lib.text.town.translate import chinese, english, french
-from lessons_lib.text.town.translate.choices import Choices, Options, Slot, check_ids
+from lessons_lib.text.town.translate.choices import Choices, check_ids
 from lessons_lib.text.town.translate.meaning import Meaning
 from lessons_lib.text.town.translate.realise import Realiser, Word
+from lessons_lib.text.town.translate.slots import Options, Slot
 from lessons_lib.text.town.world import TownError, World
 from lessons_lib.toml import load_toml
 

@@ -1,7 +1,7 @@
 """Putting a meaning into words, each word with the parts of the meaning that it says.
 
-A word is a pair (text, labels). Labels such as "what.noun" or "verb.past" name parts of the meaning, and the plain words
-of an English pattern ("to") name themselves. Words of two languages that share a label say the same thing: that is the
+A word is a pair (text, labels). Labels such as "what.noun" or "verb.done" name parts of the meaning, and the plain
+words of an English pattern ("to") name themselves. Words of two languages that share a label say the same thing: that is the
 alignment, and it needs no other rule.
 """
 
@@ -30,8 +30,10 @@ def literals(text: str, where: str, names_itself: bool = False) -> Chunk:
 
 
 def under(slot: str, chunk: Chunk) -> Chunk:
-    """The chunk with its labels moved under a slot: "noun" → "what.noun"."""
-    return tuple((word, tuple(f"{slot}.{label}" for label in labels)) for word, labels in chunk)
+    """The chunk with its labels moved under a slot: "noun" → "what.noun". A label with a dot stays as it is."""
+    return tuple(
+        (word, tuple(label if "." in label else f"{slot}.{label}" for label in labels)) for word, labels in chunk
+    )
 
 
 class Sayer:
