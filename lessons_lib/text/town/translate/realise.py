@@ -1,8 +1,8 @@
 """Putting a meaning into words, each word with the parts of the meaning that it says.
 
 A word is a pair (text, labels). Labels such as "what.noun" or "verb.done" name parts of the meaning, and the plain
-words of an English pattern ("to") name themselves. Words of two languages that share a label say the same thing: that is the
-alignment, and it needs no other rule.
+words of an English pattern ("to") name themselves. Words of two languages that share a label say the same thing: that
+is the alignment, and it needs no other rule.
 """
 
 import re
