@@ -161,7 +161,6 @@ def step_by_step(q, k):
 
 
 class _Given:
-    @staticmethod
     def step_by_step(q, k):
         """Rotary scores as a model that writes computes them: one new word at a time, keys kept in a cache.
 
@@ -326,8 +325,7 @@ def _causal(n_heads, n):
 
 
 def _alibi_inputs(rng):
-    for n_heads, n in ((1, 2), (2, 2), (2, 3), (4, 4), (8, 3), (16, 2), (4, 1)):
-        yield (n_heads, n)
+    yield from ((1, 2), (2, 2), (2, 3), (4, 4), (8, 3), (16, 2), (4, 1))
 
 
 ALIBI = Exercise(
@@ -343,7 +341,7 @@ ALIBI = Exercise(
         "Your distance has a sign. Take its absolute value: far to the right is as far as far to the left.": _signed,
         "All heads have the same slope. The slopes of the others are its powers.": _same_slope,
         "Your slopes rise in equal steps. Each is the one before times 2 ** (−8 / n_heads).": _straight,
-        "Your slopes halve from head to head. That is right for 8 heads; in general the ratio is 2 ** (−8 / n_heads).": (
+        "Your slopes halve from head to head. Right for 8 heads; in general the ratio is 2 ** (−8 / n_heads).": (
             _halved_each
         ),
         "The penalty grows with the square of the distance. It should be a straight line.": _squared,

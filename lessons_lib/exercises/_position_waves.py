@@ -35,7 +35,7 @@ PREDICT_BLIND = Exercise(
 # ------------------------------------------------------------------ position.sinusoidal
 
 
-def sinusoidal(n, d):
+def sinusoids(n, d):
     """The sinusoidal vectors of places 0 to n − 1.
 
     In dimension 2i stands sin(t · ω) and in dimension 2i + 1 stands cos(t · ω), with ω = 10000 ** (−2i / d).
@@ -58,8 +58,7 @@ def _waves(n, d, even=torch.sin, odd=torch.cos, start=0, power=-2.0, base=10000.
 
 
 def _each_its_own(n, d, exponent):
-    angles = torch.arange(n)[:, None] * 10000.0 ** (-exponent * torch.arange(d) / d)
-    return angles
+    return torch.arange(n)[:, None] * 10000.0 ** (-exponent * torch.arange(d) / d)
 
 
 def _printed(n, d):
@@ -105,8 +104,7 @@ def _turned(n, d):
 
 
 def _sinusoidal_inputs(rng):
-    for n, d in ((2, 2), (3, 4), (5, 6), (12, 8), (1, 4), (40, 16)):
-        yield (n, d)
+    yield from ((2, 2), (3, 4), (5, 6), (12, 8), (1, 4), (40, 16))
 
 
 SINUSOIDAL = Exercise(
@@ -114,7 +112,7 @@ SINUSOIDAL = Exercise(
     title="Sines and cosines",
     minutes=8,
     difficulty=2,
-    reference=sinusoidal,
+    reference=sinusoids,
     inputs=_sinusoidal_inputs,
     atol=1e-4,
     mistakes={
@@ -198,16 +196,15 @@ def _only_cosines(shift, d):
 
 
 def _adds(shift, d):
-    return torch.eye(d) + sinusoidal(abs(shift) + 1, d)[-1]
+    return torch.eye(d) + sinusoids(abs(shift) + 1, d)[-1]
 
 
 def _shift_inputs(rng):
-    for shift, d in ((1, 2), (0, 4), (1, 4), (-1, 4), (3, 6), (-7, 8), (20, 16)):
-        yield (shift, d)
+    yield from ((1, 2), (0, 4), (1, 4), (-1, 4), (3, 6), (-7, 8), (20, 16))
 
 
 def _moves_every_place(f):
-    waves = sinusoidal(30, 8)
+    waves = sinusoids(30, 8)
     return torch.allclose(waves[:-5] @ f(5, 8).to(waves).T, waves[5:], atol=1e-4)
 
 

@@ -51,6 +51,7 @@ class AttentionLM(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.5)  # about as large as the sinusoids that are added to it
         if config.positions == "learned":
             self.positions = LearnedPositions(config.context_length, config.d_model)
+            nn.init.normal_(self.positions.table.weight, std=0.5)  # as large as what they are added to
         elif config.positions == "convolutional":
             self.positions = ConvolutionalPositions(config.d_model, causal=config.causal)
         rotary = config.positions == "rotary"

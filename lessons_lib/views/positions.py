@@ -16,7 +16,7 @@ KINDS = ("sinusoidal", "sines only", "as misprinted", "rotary", "ALiBi")
 def position_vectors(kind: str, d: int, base: float = 10000.0, n: int = PLACES) -> np.ndarray:
     """The vectors of places 0 … n − 1, "n d", for a kind that has vectors.
 
-    "sines only" has a sine in both dimensions of a pair; "as misprinted" is sin(t / base^(2j / d)) in every dimension j.
+    "sines only" has a sine in both dimensions of a pair; "as misprinted" is sin(t / base^(2j / d)) in dimension j.
     Rotary embeddings have none of their own: theirs is what a query of (0, 1, 0, 1, …) becomes when it is turned.
     Raises ValueError for ALiBi, which has no vectors, and for an unknown kind.
     """
@@ -47,8 +47,8 @@ def by_distance(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class PositionExplorer(Explorer):
     """Position vectors as a heat map, and beside it the similarity of two places by their distance.
 
-    Controls: the kind, d_model and the base. The grey area shows how far the similarity at one distance depends on where
-    the two places stand. Without one, distance is all that counts.
+    Controls: the kind, d_model and the base. The grey area shows how far the similarity at one distance depends on
+    where the two places stand. Without one, distance is all that counts.
     """
 
     def __init__(self, kind: str = "sinusoidal", d_model: int = 64, base: float = 10000.0):
