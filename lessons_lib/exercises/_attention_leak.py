@@ -28,8 +28,7 @@ def causal_layer(x, w_q, w_k, w_v):
     return weights @ v
 
 
-class _Given:
-    @staticmethod
+class _Given:  # a room of its own for the second function of this name
     def causal_layer(x, w_q, w_k, w_v):
         """One layer of causal self-attention.
 

@@ -43,8 +43,8 @@ def number_table(
         dark = np.isfinite(value) and value < low + 0.6 * (high - low)
         colour = style.COLORS["paper"] if dark else style.COLORS["black"]
         axes.text(j, i, _cell(value, form), ha="center", va="center", color=colour, size=10)
-    axes.set_xticks(range(len(columns)), [drawable(word) for word in columns])
-    axes.set_yticks(range(len(rows)), [drawable(word) for word in rows])
+    axes.set_xticks(range(len(columns)), [drawable(str(word)) for word in columns])
+    axes.set_yticks(range(len(rows)), [drawable(str(word)) for word in rows])
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -103,7 +103,7 @@ class AttentionSteps(Explorer):
         return [x.numpy() for x in (products, scaled, masked, weights, weights @ self.v)]
 
     def draw(self, step: int, row: str, causal: bool) -> Figure:
-        """The table after this step; beside it the values and the output at the last; under it the chosen row."""
+        """The table after this step; beside it what is multiplied (q and k; v and the result); under it the row."""
         stages, i, n = self.stages(causal), self.words.index(row), len(self.words)
         figure = Figure(figsize=(8.4, 2.5 + 0.42 * n), layout="constrained")
         figure.get_layout_engine().set(rect=(0, 0.75 / figure.get_figheight(), 1, 1 - 0.75 / figure.get_figheight()))
@@ -118,6 +118,10 @@ class AttentionSteps(Explorer):
             number_table(output, stages[-1], self.words, names, row=i)
             values.set(title="v", xlabel="number")
             output.set(title="weights · v", xlabel="number")
+        elif step <= 2 and self.q.shape[1] <= self.v.shape[1] + 2:
+            for axes, vectors, title in ((values, self.q, "q"), (output, self.k, "k")):
+                number_table(axes, vectors.numpy(), self.words, [str(j + 1) for j in range(vectors.shape[1])])
+                axes.set(title=title, xlabel="number")
         else:
             for axes in (values, output):
                 axes.set_axis_off()
