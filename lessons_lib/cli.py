@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # a Windows console may lack a character; that is no reason to stop
             stream.reconfigure(errors="replace")
     args = parser().parse_args(argv)
-    from lessons_lib.notebooks.files import NotebookError
+    from lessons_lib.notebooks.where import NotebookError
 
     try:
         return args.func(args)
@@ -82,6 +82,6 @@ def _folder(sub: argparse.ArgumentParser) -> None:
 
 
 def _lessons_here() -> list[str]:
-    from lessons_lib.notebooks import files
+    from lessons_lib.notebooks import where
 
-    return [lesson.info.number for lesson in files.choose(files.find_folder(), [])]
+    return [lesson.info.number for lesson in where.choose(where.find_folder(), [])]

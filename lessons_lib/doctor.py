@@ -176,14 +176,14 @@ def data() -> Finding:
 
 def lessons(folder: str | Path | None = None) -> Finding:
     """The notebooks are there and can be read."""
-    from lessons_lib.notebooks import files
+    from lessons_lib.notebooks import files, where
 
     try:
-        place = files.find_folder(folder)
-        chosen = files.choose(place, [])
+        place = where.find_folder(folder)
+        chosen = where.choose(place, [])
         for lesson in chosen:
             files.read(lesson.path)
-    except files.NotebookError as error:
+    except where.NotebookError as error:
         found, _, advice = str(error).partition(". ")
         return Finding("lessons", FAIL, found, advice)
     return Finding("lessons", OK, f"{', '.join(lesson.info.number for lesson in chosen)} in {place}")
@@ -253,11 +253,11 @@ def table(findings: list[Finding]) -> str:
 
 def _needed_assets(folder: str | Path | None) -> list[str]:
     from lessons_lib.assets import registry
-    from lessons_lib.notebooks import files
+    from lessons_lib.notebooks import where
 
     try:
-        present = files.lesson_files(files.find_folder(folder))
-    except files.NotebookError:  # the check of the lessons has said so
+        present = where.lesson_files(where.find_folder(folder))
+    except where.NotebookError:  # the check of the lessons has said so
         present = {}
     return [a.name for a in registry().values() if a.budget == "default" and set(a.lessons) & set(present)]
 

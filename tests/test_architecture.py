@@ -84,7 +84,7 @@ def test_the_rule_can_fail():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_modules_are_small_enough_to_read(path):
-    limit = 160 if path.name in ("gpt.py", "bert.py") else 340
+    limit = 160 if path.name in ("gpt.py", "bert.py") else 310
     assert len(path.read_text(encoding="utf-8").splitlines()) <= limit
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lessons_lib.cli import main
 from lessons_lib.course import LESSONS
-from lessons_lib.notebooks import files, stamp
+from lessons_lib.notebooks import files, stamp, where
 from tests.lesson_samples import FILE, exercise_cells, put, small
 
 FAILING = "start = 1\nraise ValueError('it went wrong')"
@@ -46,6 +46,14 @@ def test_importing_the_package_is_quick_and_loads_nothing_heavy():
     assert min(times) < 0.2
 
 
+def test_fetch_begins_without_what_takes_seconds_to_import(folder):
+    put(folder, small(), "01_sample.ipynb")
+    code = "import sys; from lessons_lib.cli import main; main(['fetch']); "
+    code += "print(sorted({'nbformat', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder.parent)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_python_m_lessons_lib_is_the_command():
     done = subprocess.run([sys.executable, "-m", "lessons_lib", "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: lessons ")
@@ -55,7 +63,7 @@ def test_python_m_lessons_lib_is_the_command():
 
 @pytest.mark.parametrize("command", ["list", "run", "refresh"])
 def test_without_notebooks_the_command_says_what_to_do(command, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(files, "__file__", str(tmp_path / "a" / "b" / "files.py"))
+    monkeypatch.setattr(where, "__file__", str(tmp_path / "a" / "b" / "where.py"))
     assert lessons(command) == 2
     assert "--notebooks FOLDER" in capsys.readouterr().err
 

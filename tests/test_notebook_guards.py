@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
+from lessons_lib.course import LESSONS
 from lessons_lib.exercises import all_exercises
 from lessons_lib.notebooks import files, rules, stamp
 from tests.lesson_samples import FILE, PREFIX, sample
@@ -35,7 +36,7 @@ def test_every_exercise_is_in_one_lesson():
 
 
 def test_every_notebook_is_a_lesson():
-    known = {lesson.file for lesson in files.LESSONS}
+    known = {lesson.file for lesson in LESSONS}
     assert {path.name for path in NOTEBOOKS} <= known
 
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lessons_lib.notebooks import files, record, rules, stamp
+from lessons_lib.notebooks import files, record, rules, stamp, where
 from lessons_lib.notebooks.execute import Run
-from lessons_lib.notebooks.files import NotebookError
+from lessons_lib.notebooks.where import NotebookError
 from lessons_lib.toml import load_toml
 from tests.lesson_samples import FILE, PREFIX, put, sample, small
 
@@ -201,38 +201,38 @@ def test_the_folder_is_found_from_the_checkout_from_inside_and_by_name(tmp_path,
     put(tmp_path / "notebooks", small())
     for place in (tmp_path, tmp_path / "notebooks"):
         monkeypatch.chdir(place)
-        assert files.find_folder() == tmp_path / "notebooks"
+        assert where.find_folder() == tmp_path / "notebooks"
     (tmp_path / "deep" / "er").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "deep" / "er")
-    assert files.find_folder() == tmp_path / "notebooks"
-    assert files.find_folder(tmp_path / "deep") == tmp_path / "deep"
+    assert where.find_folder() == tmp_path / "notebooks"
+    assert where.find_folder(tmp_path / "deep") == tmp_path / "deep"
 
 
 def test_no_folder_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "__file__", str(tmp_path / "a" / "b" / "files.py"))
+    monkeypatch.setattr(where, "__file__", str(tmp_path / "a" / "b" / "where.py"))
     with pytest.raises(NotebookError, match="--notebooks FOLDER"):
-        files.find_folder()
+        where.find_folder()
     with pytest.raises(NotebookError, match="is not a folder"):
-        files.find_folder(tmp_path / "missing")
+        where.find_folder(tmp_path / "missing")
 
 
 def test_lessons_are_chosen_by_number(tmp_path):
     put(tmp_path, small())
-    assert [lesson.info.number for lesson in files.choose(tmp_path, [])] == ["02"]
-    assert len(files.choose(tmp_path, ["2", "02"])) == 1
+    assert [lesson.info.number for lesson in where.choose(tmp_path, [])] == ["02"]
+    assert len(where.choose(tmp_path, ["2", "02"])) == 1
     with pytest.raises(NotebookError, match="no lesson '77'.*`lessons list`"):
-        files.choose(tmp_path, ["77"])
+        where.choose(tmp_path, ["77"])
     with pytest.raises(NotebookError, match="Lesson 03 .* has no notebook in"):
-        files.choose(tmp_path, ["03"])
+        where.choose(tmp_path, ["03"])
     put(tmp_path, small(), "02_copy.ipynb")
     with pytest.raises(NotebookError, match="more than one notebook"):
-        files.choose(tmp_path, [])
+        where.choose(tmp_path, [])
 
 
 def test_an_empty_folder_has_no_lessons(tmp_path):
     with pytest.raises(NotebookError, match="no lessons in"):
-        files.choose(tmp_path, [])
+        where.choose(tmp_path, [])
 
 
 # Stamping

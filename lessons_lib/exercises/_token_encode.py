@@ -76,6 +76,23 @@ def _one_round(word, merges):
     return merge(symbols, found[0]) if found else symbols
 
 
+def _replaced_in_text(word, merges):
+    spelled = " ".join(word)
+    for left, right in merges:
+        spelled = spelled.replace(f"{left} {right}", left + right)
+    return spelled.split()
+
+
+def _leftmost_in_one_walk(word, merges):
+    symbols, i = list(word), 0
+    while i < len(symbols) - 1:
+        if (symbols[i], symbols[i + 1]) in merges:
+            symbols[i : i + 2] = [symbols[i] + symbols[i + 1]]
+        else:
+            i += 1
+    return symbols
+
+
 def _merged_as_text(word, merges):
     for left, right in merges:
         if left + right == word:
@@ -120,6 +137,10 @@ ENCODE_WORD = Exercise(
         "You go through the merges from the end. The first one learned is at the front of the list.": _backwards,
         "Each merge is applied at one place only. A word can hold the pair several times.": _one_place_each,
         "You stop after one merge. Go on until no merge applies.": _one_round,
+        'You replaced inside a text, and cut symbols in two: in "a bc" no symbol "b" follows "a".': _replaced_in_text,
+        "It still merges whatever pair stands furthest left. Which of the possible merges was learned first?": (
+            _leftmost_in_one_walk
+        ),
         "A word that is no token as a whole is still made of larger pieces than letters.": _merged_as_text,
     },
     properties=[

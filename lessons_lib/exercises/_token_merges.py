@@ -215,6 +215,11 @@ def _wrong_step(symbols, pair):
     return merged
 
 
+def _slice_is_no_tuple(symbols, pair):
+    """The comparison of a slice, a list, with the pair, a tuple, is never true."""
+    return list(symbols)
+
+
 def _text_result(symbols, pair):
     return " ".join(merge(symbols, pair))
 
@@ -249,6 +254,9 @@ MERGE = Exercise(
         "The last symbol is lost when it is not part of a pair.": _last_lost,
         "You also merged the pair the other way round. The order counts.": _either_order,
         "You step by two symbols even where nothing was merged, and lose those between.": _wrong_step,
+        "Nothing is merged. Do you compare a slice with the pair? A list never equals a tuple: use `tuple(…)`.": (
+            _slice_is_no_tuple
+        ),
         "You return one text. A list of symbols is asked for.": _text_result,
     },
     properties=[

@@ -61,6 +61,11 @@ def _no_prefix(word, vocabulary):
     return _cut(word, vocabulary, ends=_longest, prefix="")
 
 
+def _prefix_put_on_later(word, vocabulary):
+    pieces = _cut(word, vocabulary, ends=_longest, prefix="")
+    return pieces if pieces == ["[UNK]"] else [*pieces[:1], *("##" + piece for piece in pieces[1:])]
+
+
 def _prefix_dropped(word, vocabulary):
     return _cut(word, vocabulary, ends=_longest, bare=True)
 
@@ -142,6 +147,9 @@ WORDPIECE = Exercise(
     mistakes={
         "You take the shortest piece that matches. Begin with the longest.": _shortest_first,
         'Pieces after the first are listed with "##" in the vocabulary: put it before you look.': _no_prefix,
+        'You put "##" on after looking up. "able" and "##able" are two entries: put it on before.': (
+            _prefix_put_on_later
+        ),
         'The pieces after the first come without "##". The model needs it: "##able" and "able" are two tokens.': (
             _prefix_dropped
         ),
@@ -225,6 +233,10 @@ def _times_ln2(losses, text):
     return sum(losses) * math.log(2) / len(text.encode())
 
 
+def _log_again(losses, text):
+    return sum(math.log2(loss) for loss in losses) / len(text.encode())
+
+
 def _per_bit(losses, text):
     return sum(losses) / math.log(2) / (8 * len(text.encode()))
 
@@ -260,6 +272,7 @@ BITS_PER_BYTE = Exercise(
         "Those are bits per token, which is what cannot be compared. Divide by the bytes of the text.": _per_token,
         "You took the mean over tokens and divided again. The sum over the tokens is what the text costs.": _mean_first,
         "You multiplied by ln 2. A nat is more than a bit, so the number in bits is larger.": _times_ln2,
+        "The losses are logarithms already. Do not take the logarithm again: one bit is ln 2 nats.": _log_again,
         "You divided by 8 as well. Bits per byte are asked for, not bits per bit.": _per_bit,
         "That is the cost of the whole text in bits. Divide by its bytes.": _total,
         "Upside down: those are bytes per bit.": _upside_down,

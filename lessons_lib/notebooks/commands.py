@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 
 from lessons_lib.course import LESSONS
-from lessons_lib.notebooks import files, stamp
+from lessons_lib.notebooks import files, stamp, where
 
 
 def show(args: argparse.Namespace) -> int:
     """The lessons in a table: what is there, about how long it takes, how long it last ran here."""
     from lessons_lib.notebooks import record
 
-    folder = files.find_folder(args.notebooks)
-    found, runs = files.lesson_files(folder), record.read()
+    folder = where.find_folder(args.notebooks)
+    found, runs = where.lesson_files(folder), record.read()
     print(f"{'':2}  {'Lesson':<50}  {'Notebook':<8}  {'To work through':<15}  Last run here")
     for info in LESSONS:
         row = f"{info.number}  {info.title:<50}  "
@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     """Execute lessons in the user's own environment, leave their files alone, and write an HTML copy of each."""
     from lessons_lib.notebooks import execute, html, record
 
-    folder = files.find_folder(args.notebooks)
-    lessons = files.choose(folder, args.lessons)
+    folder = where.find_folder(args.notebooks)
+    lessons = where.choose(folder, args.lessons)
     out = Path(args.out).expanduser()
     pages = [html.target(out, lesson.path) for lesson in lessons]
     failed = []
@@ -56,9 +56,9 @@ def refresh(args: argparse.Namespace) -> int:
     """Execute in place and normalise; a lesson that fails keeps its file as it was."""
     from lessons_lib.notebooks import rules
 
-    folder = files.find_folder(args.notebooks)
+    folder = where.find_folder(args.notebooks)
     repo, failed = _repo(folder), 0
-    for lesson in files.choose(folder, args.lessons):
+    for lesson in where.choose(folder, args.lessons):
         if not args.check and not _refresh_one(lesson, repo, args):
             failed += 1
             continue
@@ -72,12 +72,12 @@ def refresh(args: argparse.Namespace) -> int:
 def colab(args: argparse.Namespace) -> int:
     """Write the repository's address into pyproject.toml, and what follows from it into every notebook."""
     repo = stamp.check_repo(args.repo.strip())
-    folder = files.find_folder(args.notebooks)
+    folder = where.find_folder(args.notebooks)
     pyproject = folder.parent / "pyproject.toml"
     if not pyproject.is_file():
-        raise files.NotebookError(f"{pyproject} is not there: this command works in a checkout of the course.")
+        raise where.NotebookError(f"{pyproject} is not there: this command works in a checkout of the course.")
     changes = {pyproject: stamp.change_setting(pyproject.read_text(encoding="utf-8"), repo)}
-    for lesson in files.lesson_files(folder).values():
+    for lesson in where.lesson_files(folder).values():
         nb = stamp.stamp(files.read(lesson.path), repo, lesson.path.name)
         changes[lesson.path] = files.to_text(files.normalise(nb))
     changes = {path: text for path, text in changes.items() if path.read_text(encoding="utf-8") != text}
@@ -88,7 +88,7 @@ def colab(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refresh_one(lesson: files.LessonFile, repo: str, args: argparse.Namespace) -> bool:
+def _refresh_one(lesson: where.LessonFile, repo: str, args: argparse.Namespace) -> bool:
     from lessons_lib.notebooks import execute, rules
 
     nb = files.read(lesson.path)

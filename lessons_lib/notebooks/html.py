@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from lessons_lib.notebooks import files
+from lessons_lib.notebooks import files, where
 
 MARK = '<meta name="generator" content="lessons run">'
 
@@ -15,10 +15,10 @@ def target(folder: Path, notebook: Path) -> Path:
     for place in (folder, *folder.parents):
         if place.exists():
             if not place.is_dir():
-                raise files.NotebookError(f"{place} is a file, not a folder. Choose another --out FOLDER.")
+                raise where.NotebookError(f"{place} is a file, not a folder. Choose another --out FOLDER.")
             break
     if page.exists() and not (page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")[:2000]):
-        raise files.NotebookError(
+        raise where.NotebookError(
             f"{page} is there and was not written by `lessons run`, so it stays. Choose another --out FOLDER."
         )
     return page

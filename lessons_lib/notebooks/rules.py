@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 
 from lessons_lib.course import find_lesson
 from lessons_lib.exercises.registry import all_exercises
-from lessons_lib.notebooks import files, stamp
+from lessons_lib.notebooks import files, stamp, where
 
 MAX_BYTES = 1_500_000
 MAX_CODE_LINES = 25
@@ -155,7 +155,7 @@ def stamped(s: Subject) -> Iterator[str]:
     copy = files.from_text(s.text)
     try:
         stamp.stamp(copy, s.repo, s.path.name)
-    except files.NotebookError as error:
+    except where.NotebookError as error:
         yield str(error)
         return
     if len(copy.cells) != len(s.nb.cells) or not stamp.is_setup(s.code[0][1]):

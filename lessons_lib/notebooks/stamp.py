@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from lessons_lib.notebooks.files import NotebookError
+from lessons_lib.notebooks.where import NotebookError
 from lessons_lib.toml import load_toml
 
 BRANCH = "main"
