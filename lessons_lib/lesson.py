@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from lessons_lib.budget import max_steps
 from lessons_lib.course import find_lesson
 
 BUDGETS = ("cpu", "gpu")
@@ -68,15 +69,15 @@ def start(number: str | int) -> Lesson:
     info = find_lesson(number)
     device = _device(torch)
     budget = _budget(device)
-    max_steps = _max_steps()
+    limit = max_steps()
     seed = int(info.number)
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
     style.use()
-    cut = "" if max_steps is None else f" · every loop cut to {max_steps} steps"
+    cut = "" if limit is None else f" · every loop cut to {limit} steps"
     print(f"Lesson {info.number} · {info.title} · {budget} budget · seed {seed}{cut}")
-    return Lesson(info.number, info.title, seed, device, budget, max_steps)
+    return Lesson(info.number, info.title, seed, device, budget, limit)
 
 
 def expect(name: str, value: float, low: float, high: float) -> None:
@@ -87,7 +88,7 @@ def expect(name: str, value: float, low: float, high: float) -> None:
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise ValueError(f"expect needs finite bounds with low ≤ high; these are {low} and {high}.")
     bounds = f"[{low:g}, {high:g}]"
-    if _max_steps() is not None:
+    if max_steps() is not None:
         print(f"{name}: not judged, because LESSONS_MAX_STEPS cuts the loops short (expected in {bounds})")
         return
     value = float(value)
@@ -116,12 +117,3 @@ def _budget(device: str) -> str:
     if budget not in BUDGETS:
         raise ValueError(f"LESSONS_BUDGET is {budget!r}; set it to one of {', '.join(BUDGETS)}, or unset it.")
     return budget
-
-
-def _max_steps() -> int | None:
-    text = os.environ.get("LESSONS_MAX_STEPS", "").strip()
-    if not text:
-        return None
-    if not (text.isdecimal() and int(text) > 0):
-        raise ValueError(f"LESSONS_MAX_STEPS is {text!r}; set it to a whole number above 0, or unset it.")
-    return int(text)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "lessons_lib"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"toml", "paths", "course", "source", "assets"}
+BASE = {"toml", "paths", "budget", "course", "source", "assets"}
 ROOMS = ["text", "models", "training", "using", "views"]
 TOP = {"lesson", "notebooks", "doctor", "cli", "__main__"}
 

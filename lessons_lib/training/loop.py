@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lessons_lib.budget import max_steps
 from lessons_lib.training.accelerated import Accelerated
 from lessons_lib.training.failure import NotFiniteError, not_finite
 from lessons_lib.training.history import History
 from lessons_lib.training.interrupts import Interrupts
-from lessons_lib.training.progress import Progress, max_steps
+from lessons_lib.training.progress import Progress
 from lessons_lib.training.schedules import Schedule
 
 Loss = Callable[[Any, Any], tuple[Tensor, int]]

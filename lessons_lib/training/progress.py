@@ -1,6 +1,5 @@
 """The progress bar of `fit`, and the limit that LESSONS_MAX_STEPS sets."""
 
-import os
 import time
 
 from lessons_lib.training.history import History
@@ -43,13 +42,3 @@ class Progress:
         self._bar.set_postfix_str(f"loss {sum(losses) / len(losses):.3f}, {rate:,.0f} tokens/s", refresh=False)
         self._bar.update(len(history) - self._shown)
         self._shown = len(history)
-
-
-def max_steps() -> int | None:
-    """The number in LESSONS_MAX_STEPS, or None where it is not set. Raises ValueError for anything else in it."""
-    text = os.environ.get("LESSONS_MAX_STEPS", "").strip()
-    if not text:
-        return None
-    if not (text.isdecimal() and int(text) > 0):
-        raise ValueError(f"LESSONS_MAX_STEPS is {text!r}; set it to a whole number above 0, or unset it.")
-    return int(text)

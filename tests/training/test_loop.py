@@ -15,7 +15,6 @@ import pytest
 import torch
 from torch import nn
 
-from lessons_lib import lesson
 from lessons_lib.training import History, NotFiniteError, fit, language_model_loss, make_optimizer, warmup_cosine
 from lessons_lib.training import progress as progress_module
 
@@ -182,18 +181,6 @@ def test_max_steps_cuts_the_run_short(monkeypatch):
     assert "LESSONS_MAX_STEPS" in history.stopped
     assert train(make_model(), 50, first_step=30).steps == [30, 31]
     assert train(make_model(), 1).stopped is None
-
-
-@pytest.mark.parametrize("text", ["", "  ", "7", " 12 ", "0", "-1", "two", "1.5"])
-def test_max_steps_is_read_as_the_lesson_reads_it(monkeypatch, text):
-    monkeypatch.setenv("LESSONS_MAX_STEPS", text)
-    answers = []
-    for read in (progress_module.max_steps, lesson._max_steps):
-        try:
-            answers.append(read())
-        except ValueError as error:
-            answers.append(str(error))
-    assert answers[0] == answers[1]
 
 
 # --- numbers that are not finite
