@@ -19,6 +19,33 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SUMMARY_WIDTH = 110
 
 
+class Displayed:
+    """What leaves something behind: displayed, it is a live widget, a PNG, and a fixed line of text, all at once.
+
+    A subclass has a `widget`, its `settings`, and `still()`.
+    """
+
+    widget: ipywidgets.DOMWidget
+    settings: dict[str, Any]
+
+    def still(self) -> tuple[bytes, str]:
+        """The picture to keep, a PNG, and what it shows, in words."""
+        raise NotImplementedError(f"{type(self).__name__} needs still() -> (PNG, words).")
+
+    def __repr__(self) -> str:
+        line = f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+        return line if len(line) <= SUMMARY_WIDTH else line[: SUMMARY_WIDTH - 1] + "…"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, Any], dict[str, Any]]:
+        png, words = self.still()
+        data = {
+            "text/plain": repr(self),
+            "image/png": base64.b64encode(png).decode("ascii"),
+            WIDGET_VIEW: self.widget._repr_mimebundle_()[WIDGET_VIEW],
+        }
+        return data, {"image/png": {"alt": words}}
+
+
 class DescribedImage(ipywidgets.Image):
     """An image that can have a `tooltip`: what a pointer resting on it shows, and what a screen reader says.
 
@@ -29,7 +56,7 @@ class DescribedImage(ipywidgets.Image):
     description = traitlets.Unicode("").tag(sync=True)
 
 
-class Explorer:
+class Explorer(Displayed):
     """Controls and one picture: `Explorer(draw, temperature=FloatSlider(…))`, or a subclass that defines `draw`.
 
     `draw(**settings)` is a pure function from the controls' values, under their names, to a matplotlib figure;
@@ -105,6 +132,10 @@ class Explorer:
         self.redraw()
         return self
 
+    def still(self) -> tuple[bytes, str]:
+        """The picture as it now stands, and its words."""
+        return self.png, self.image.tooltip
+
     def redraw(self) -> None:
         """Draw the picture anew. When `draw` fails, show its message in the picture's place, and raise."""
         settings = self.settings
@@ -114,7 +145,10 @@ class Explorer:
                 self.image.tooltip = self.describe(**settings)
             except Exception as error:
                 text = str(error) or type(error).__name__
-                self.image.value = render(message_figure(text, title="This picture could not be drawn"))
+                figure = message_figure(text, title="This picture could not be drawn")
+                for line in figure.texts:
+                    line.set_parse_math(False)  # a "$" in the message is a "$"
+                self.image.value = render(figure)
                 self.image.tooltip = f"This picture could not be drawn: {text}"
                 raise
 
@@ -130,18 +164,6 @@ class Explorer:
     def _on_change(self, change) -> None:
         if not self._held:
             self.redraw()
-
-    def __repr__(self) -> str:
-        line = f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
-        return line if len(line) <= SUMMARY_WIDTH else line[: SUMMARY_WIDTH - 1] + "…"
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, Any], dict[str, Any]]:
-        data = {
-            "text/plain": repr(self),
-            "image/png": base64.b64encode(self.png).decode("ascii"),
-            WIDGET_VIEW: self.widget._repr_mimebundle_()[WIDGET_VIEW],
-        }
-        return data, {"image/png": {"alt": self.image.tooltip}}
 
 
 def _label(name: str, control: ipywidgets.ValueWidget) -> None:
