@@ -117,7 +117,7 @@ class Block(nn.Module):
 
     norm = "pre" normalises what goes into each part and leaves the stream alone (Xiong et al. 2020); norm = "post"
     normalises the stream after each addition (Vaswani et al. 2017). Dropout acts on what is added, as there in section
-    5.4; `attention_dropout` acts on the attention weights, as later models have it.
+    5.4; `attention_dropout` acts on the attention weights, as later models have it. `norm_eps` is the eps of the norms.
     """
 
     def __init__(
@@ -130,6 +130,7 @@ class Block(nn.Module):
         attention_dropout: float = 0.0,
         norm: str = "pre",
         norm_kind: str = "layer",
+        norm_eps: float = 1e-5,
         activation: str = "relu",
         cross: bool = False,
         rotary: bool = False,
@@ -140,11 +141,11 @@ class Block(nn.Module):
         check_share("dropout", dropout)
         self.pre = norm == "pre"
         self.attention = MultiHeadAttention(d_model, n_heads, attention_dropout, rotary=rotary)
-        self.attention_norm = NORMS[norm_kind](d_model)
+        self.attention_norm = NORMS[norm_kind](d_model, norm_eps)
         self.cross_attention = MultiHeadAttention(d_model, n_heads, attention_dropout) if cross else None
-        self.cross_norm = NORMS[norm_kind](d_model) if cross else None
+        self.cross_norm = NORMS[norm_kind](d_model, norm_eps) if cross else None
         self.feed_forward = FeedForward(d_model, d_ff, activation)
-        self.feed_forward_norm = NORMS[norm_kind](d_model)
+        self.feed_forward_norm = NORMS[norm_kind](d_model, norm_eps)
         self.dropout = nn.Dropout(dropout)
 
     def forward(

@@ -1,0 +1,202 @@
+"""The bridge to transformers, exact and in both directions: our BERT's weights in theirs, and theirs in ours.
+
+Nothing is computed here. Both sides have the same tensors under other names, so the results agree to rounding.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lessons_lib.models.bert import BERT, BERTConfig
+from lessons_lib.models.bert_heads import BERTClassifier, BERTForPreTraining, BERTSpanFinder, BERTTagger
+
+# Our name of a tensor → transformers' name, inside the encoder and in front of it.
+_ENCODER = (
+    (r"embeddings\.words\.", "embeddings.word_embeddings."),
+    (r"embeddings\.places\.", "embeddings.position_embeddings."),
+    (r"embeddings\.segments\.", "embeddings.token_type_embeddings."),
+    (r"embeddings\.norm\.", "embeddings.LayerNorm."),
+    (r"blocks\.(\d+)\.attention\.(query|key|value)\.", r"encoder.layer.\1.attention.self.\2."),
+    (r"blocks\.(\d+)\.attention\.output\.", r"encoder.layer.\1.attention.output.dense."),
+    (r"blocks\.(\d+)\.attention_norm\.", r"encoder.layer.\1.attention.output.LayerNorm."),
+    (r"blocks\.(\d+)\.feed_forward\.widen\.", r"encoder.layer.\1.intermediate.dense."),
+    (r"blocks\.(\d+)\.feed_forward\.narrow\.", r"encoder.layer.\1.output.dense."),
+    (r"blocks\.(\d+)\.feed_forward_norm\.", r"encoder.layer.\1.output.LayerNorm."),
+    (r"pooler\.", "pooler.dense."),
+)
+_HEADS = {
+    "masked.transform.": "cls.predictions.transform.dense.",
+    "masked.norm.": "cls.predictions.transform.LayerNorm.",
+    "masked.output.": "cls.predictions.decoder.",
+    "next.": "cls.seq_relationship.",
+}
+
+
+def their_names(model: nn.Module) -> dict[str, str]:
+    """Our name → transformers' name, for every tensor of the model."""
+    classifier = "qa_outputs." if isinstance(model, BERTSpanFinder) else "classifier."
+    return {name: _their_name(name, isinstance(model, BERT), classifier) for name in model.state_dict()}
+
+
+def _their_name(name: str, bare: bool, classifier: str) -> str:
+    if bare or name.startswith("encoder."):
+        inside = name.removeprefix("encoder.")
+        for pattern, replacement in _ENCODER:
+            if re.match(pattern, inside):
+                return ("" if bare else "bert.") + re.sub(pattern, replacement, inside)
+    for ours, theirs in (*_HEADS.items(), ("classifier.", classifier)):
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    raise KeyError(f"{name} has no counterpart in transformers.")
+
+
+def to_transformers(model: nn.Module) -> Any:
+    """transformers' model of the same kind with the same weights, on the same device, in the same mode.
+
+    BERT → BertModel; BERTForPreTraining → BertForPreTraining, or BertForMaskedLM without next-sentence head;
+    BERTClassifier, BERTTagger and BERTSpanFinder → BertForSequenceClassification, …TokenClassification and
+    …QuestionAnswering. The last two have no pooler there: it is left behind. Raises TypeError for another model.
+    """
+    import transformers
+
+    if isinstance(model, BERT):
+        theirs = transformers.BertModel(_their_config(model), add_pooling_layer=model.pooler is not None)
+    else:
+        theirs = getattr(transformers, _their_class(model))(_their_config(model))
+    first = next(model.parameters())
+    theirs = theirs.to(device=first.device, dtype=first.dtype).train(model.training)
+    _copy(model, theirs, drop="encoder.pooler." if isinstance(model, (BERTTagger, BERTSpanFinder)) else None)
+    return theirs
+
+
+def from_transformers(theirs: Any) -> nn.Module:
+    """Our model with the weights of transformers' BertModel, BertForPreTraining, BertForMaskedLM or a task model.
+
+    On the same device, in the same mode. Raises TypeError for another class, ValueError for a configuration that our
+    BERT does not have (another activation, a decoder).
+    """
+    kind, config = type(theirs).__name__, _our_config(theirs.config)
+    labels = [theirs.config.id2label[i] for i in range(theirs.config.num_labels)]
+    if kind == "BertModel":
+        ours = BERT(config, pooler=theirs.pooler is not None)
+    elif kind in ("BertForPreTraining", "BertForMaskedLM"):
+        ours = BERTForPreTraining(config, next_sentence=kind == "BertForPreTraining")
+    elif kind == "BertForSequenceClassification":
+        ours = BERTClassifier(BERT(config), labels, theirs.config.classifier_dropout)
+    elif kind == "BertForTokenClassification":
+        ours = BERTTagger(BERT(config, pooler=False), labels, theirs.config.classifier_dropout)
+    elif kind == "BertForQuestionAnswering":
+        ours = BERTSpanFinder(BERT(config, pooler=False))
+    else:
+        raise TypeError(f"There is no counterpart of {kind} here; there is one of {', '.join(_CLASSES)}.")
+    first = next(theirs.parameters())
+    ours = ours.to(device=first.device, dtype=first.dtype).train(theirs.training)
+    state = theirs.state_dict()
+    ours.load_state_dict({mine: state[name] for mine, name in their_names(ours).items()})
+    return ours
+
+
+_CLASSES = (
+    "BertModel",
+    "BertForPreTraining",
+    "BertForMaskedLM",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertForQuestionAnswering",
+)
+
+
+def _their_class(model: nn.Module) -> str:
+    if isinstance(model, BERTForPreTraining):
+        return "BertForMaskedLM" if model.next is None else "BertForPreTraining"
+    for ours, theirs in ((BERTClassifier, 3), (BERTTagger, 4), (BERTSpanFinder, 5)):
+        if isinstance(model, ours):
+            return _CLASSES[theirs]
+    raise TypeError(f"{type(model).__name__} has no counterpart in transformers that the bridge knows.")
+
+
+def _copy(model: nn.Module, theirs: Any, drop: str | None) -> None:
+    names, state = their_names(model), model.state_dict()
+    found = {names[name]: tensor for name, tensor in state.items() if not (drop and name.startswith(drop))}
+    if "cls.predictions.decoder.bias" in found:  # transformers keeps this one under two names
+        found["cls.predictions.bias"] = found["cls.predictions.decoder.bias"]
+    theirs.load_state_dict(found)
+
+
+def _their_config(model: nn.Module) -> Any:
+    from transformers import BertConfig
+
+    c = model.config
+    labels = dict(enumerate(getattr(model, "labels", ("LABEL_0", "LABEL_1"))))
+    dropout = model.dropout.p if isinstance(model, (BERTClassifier, BERTTagger)) else None
+    return BertConfig(
+        vocab_size=c.vocab_size,
+        max_position_embeddings=c.context_length,
+        type_vocab_size=c.n_segments,
+        hidden_size=c.d_model,
+        num_hidden_layers=c.n_layers,
+        num_attention_heads=c.n_heads,
+        intermediate_size=c.d_ff,
+        hidden_dropout_prob=c.dropout,
+        attention_probs_dropout_prob=c.attention_dropout,
+        layer_norm_eps=c.norm_eps,
+        pad_token_id=c.pad_id,
+        classifier_dropout=dropout,
+        id2label=labels,
+        label2id={label: i for i, label in labels.items()},
+    )
+
+
+def _our_config(config: Any) -> BERTConfig:
+    if config.hidden_act != "gelu":
+        raise ValueError(f"This model's activation is {config.hidden_act!r}; our BERT has gelu only.")
+    if config.is_decoder or getattr(config, "position_embedding_type", "absolute") != "absolute":
+        raise ValueError("Our BERT is an encoder with absolute positions; this configuration asks for something else.")
+    return BERTConfig(
+        vocab_size=config.vocab_size,
+        context_length=config.max_position_embeddings,
+        n_segments=config.type_vocab_size,
+        d_model=config.hidden_size,
+        n_layers=config.num_hidden_layers,
+        n_heads=config.num_attention_heads,
+        d_ff=config.intermediate_size,
+        dropout=config.hidden_dropout_prob,
+        attention_dropout=config.attention_probs_dropout_prob,
+        norm_eps=config.layer_norm_eps,
+        pad_id=config.pad_token_id,
+    )
+
+
+def export(model: nn.Module, tokenizer: Any, folder: str | Path) -> Path:
+    """Write a folder that `AutoModel…from_pretrained` and `pipeline` open: the model, and the tokenizer as `to_hf` gives it.
+
+    A `BERTForPreTraining` is written as BertForMaskedLM, what "fill-mask" opens, without its next-sentence head; keep
+    both heads with `to_transformers(model).save_pretrained(folder)`. Raises FileExistsError for a folder that holds
+    anything, ValueError for a tokenizer of another size.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder.name!r} is there already and not empty: name another folder, or empty this one.")
+    size = getattr(model, "config", None) and model.config.vocab_size
+    if size is None or tokenizer.vocab_size != size:
+        raise ValueError(f"The tokenizer has {tokenizer.vocab_size} tokens and the model {size}: they do not belong together.")
+    if isinstance(model, BERTForPreTraining) and model.next is not None:
+        model = _without_next_sentence(model)
+    theirs_tokenizer = tokenizer.to_hf()
+    theirs_tokenizer.model_max_length = model.config.context_length
+    to_transformers(model).save_pretrained(folder)
+    theirs_tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _without_next_sentence(model: BERTForPreTraining) -> BERTForPreTraining:
+    bare = BERTForPreTraining(model.config, next_sentence=False)
+    kept = {name: tensor for name, tensor in model.state_dict().items() if name in bare.state_dict()}
+    first = next(model.parameters())
+    with torch.no_grad():
+        bare = bare.to(device=first.device, dtype=first.dtype).train(model.training)
+        bare.load_state_dict(kept)
+    return bare
