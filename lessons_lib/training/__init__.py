@@ -1,8 +1,16 @@
 """Training: what is made small, by which optimizer, at what learning rate, in which loop.
 
-`fit` is the loop. `make_optimizer`, the schedules and the objectives are what it is given.
+`fit` is the loop. `make_optimizer`, the schedules and the objectives are what it is given; checkpoints are how it goes
+on after a crash.
 """
 
+from lessons_lib.training.checkpoints import (
+    Checkpoint,
+    DamagedCheckpointError,
+    list_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 from lessons_lib.training.history import History
 from lessons_lib.training.loop import NotFiniteError, fit
 from lessons_lib.training.objectives import (
@@ -18,6 +26,8 @@ from lessons_lib.training.optimizers import make_optimizer, parameter_groups, pa
 from lessons_lib.training.schedules import constant, warmup_cosine, warmup_stable_decay
 
 __all__ = [
+    "Checkpoint",
+    "DamagedCheckpointError",
     "History",
     "NotFiniteError",
     "constant",
@@ -25,10 +35,13 @@ __all__ = [
     "elbo_loss",
     "fit",
     "language_model_loss",
+    "list_checkpoints",
+    "load_checkpoint",
     "make_optimizer",
     "next_token_loss",
     "parameter_groups",
     "parameter_roles",
+    "save_checkpoint",
     "sequence_loss",
     "translation_loss",
     "vae_loss",

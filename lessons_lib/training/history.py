@@ -1,16 +1,18 @@
 """What a training run leaves behind: `History`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 
 @dataclass
 class History:
-    """The record of one call of `fit`. Lists have one entry a step, unless said otherwise.
+    """The record of a run: of one call of `fit`, or of several, each resumed from the checkpoint of the one before.
 
-    A loss at step s was measured with weights that had seen s updates; so was an evaluation at step s. `seconds` runs
-    from the start and leaves evaluations out. `stopped` is None after a full run, else a sentence that says why not.
+    Lists have one entry a step, unless said otherwise. A loss at step s was measured with weights that had seen s
+    updates; so was an evaluation at step s. `seconds` runs from the start and leaves out evaluations, the saving of
+    checkpoints, and the time between two calls. `stopped` is None after a full run, else a sentence that says why not.
     """
 
     planned: int  # the number of steps asked for
@@ -32,6 +34,10 @@ class History:
         self.seconds.append(seconds)
         self.gradient_norms.append(norm)
         self.learning_rates.append(learning_rate)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record by names, for a checkpoint: `History(**...)` makes it again. It leaves `stopped` out."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "stopped"}
 
     def __len__(self) -> int:
         return len(self.steps)
