@@ -40,20 +40,40 @@ class Story:
         return {"plot": self.plot} | {name: t.render(values, 1)[0] for name, t in self._plot.facts.items()}
 
 
-def sample(plots: tuple[Plot, ...], n: int, seed: int, split: str) -> list[Story]:
-    """`n` independent stories from the stream of (seed, split).
+def check_request(n, seed, split, what: str) -> None:
+    """Raises ValueError for a negative n, a negative seed or an unknown split; `what` says what there are n of."""
+    if split not in SPLITS:
+        raise ValueError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        raise ValueError(f"The number of {what} is {n!r}; it must be a whole number, 0 or more.")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"The seed is {seed!r}; it must be a whole number, 0 or more.")
+
+
+def sample(plots: tuple[Plot, ...], n: int, seed: int, split: str, task: tuple[int, ...] = ()) -> list[Story]:
+    """`n` independent stories from the stream of (seed, split, task).
 
     Every story uses one row of uniform numbers, so the first k stories are the same whatever n is.
     """
-    stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(SPLITS[split],))))
-    columns = 1 + max(len(plot.choices) for plot in plots)
+    stream = random_stream(seed, split, task)
     stories: list[Story] = []
     while len(stories) < n:
-        stories += _tell(plots, stream.random((min(_BATCH, n - len(stories)), columns)))
+        stories += tell(plots, stream.random((min(_BATCH, n - len(stories)), columns(plots))))
     return stories
 
 
-def _tell(plots: tuple[Plot, ...], uniforms: np.ndarray) -> list[Story]:
+def random_stream(seed: int, split: str, task: tuple[int, ...] = ()) -> np.random.Generator:
+    """The random numbers of a split; `task` keeps those of another use of the same seed apart from the stories'."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(SPLITS[split], *task))))
+
+
+def columns(plots: tuple[Plot, ...]) -> int:
+    """How many uniform numbers a story takes: one for its plot, and one for each choice of the longest plot."""
+    return 1 + max(len(plot.choices) for plot in plots)
+
+
+def tell(plots: tuple[Plot, ...], uniforms: np.ndarray) -> list[Story]:
+    """A story for each row of uniform numbers, at least `columns(plots)` of them; further ones are not used."""
     stories: list[Story | None] = [None] * len(uniforms)
     which = _pick(np.cumsum([plot.prob for plot in plots]), uniforms[:, 0])
     for number, plot in enumerate(plots):

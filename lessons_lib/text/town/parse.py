@@ -61,15 +61,24 @@ class Reader:
 
     def derivations(self, words: Sequence[str | None], trace: Trace | None = None) -> list[Derivation]:
         """All derivations of the words; None stands for any one word."""
-        if trace is None and not all(word is None or word in self.plot.vocabulary for word in words):
-            return []
-        found = {}
-        for sets in self._read(words, 0, 0, self._everything, trace):
-            for values in product(*(_members(bits) for bits in sets)):
+        found = []
+        for sets in self.boxes(words, trace):
+            for values in product(*(members(bits) for bits in sets)):
                 log_prob = self._log_prob(values)
                 if log_prob > -math.inf:
-                    found[values] = Derivation(self.plot, values, log_prob)
-        return list(found.values())
+                    found.append(Derivation(self.plot, values, log_prob))
+        return found
+
+    def boxes(self, words: Sequence[str | None], trace: Trace | None = None) -> Iterator[Sets]:
+        """All derivations of the words as boxes: products of sets of values, no two of which overlap.
+
+        In a box one phrase is chosen for each sentence, every guard and `let` is decided, and all the words that a slot
+        can stand for are equally long, so each word of the text has its one place in it. Not every combination of a
+        box need be possible: the choices' tables give the others probability 0.
+        """
+        if trace is None and not all(word is None or word in self.plot.vocabulary for word in words):
+            return iter(())
+        return self._read(words, 0, 0, self._everything, trace)
 
     def _log_prob(self, values: tuple[int, ...]) -> float:
         total = math.log(self.plot.prob)
@@ -94,7 +103,7 @@ class Reader:
             elif choice.variable:
                 yield from self._read(words, step + 1, at, known, trace)
             else:
-                for number in _members(self._everything[step]):
+                for number in members(self._everything[step]):
                     template = choice.templates[number]
                     if template.parts:
                         for after, narrowed in self._match(words, at, template, known, trace):
@@ -122,15 +131,18 @@ class Reader:
             source = slot.variable.source(self._values(known, slot.variable.switches))
             place = self.plot.position[source]
             possible = known[place] & self._allowed(self.plot.choices[place], known)
-            fits = False
+            by_length: dict[int, int] = {}
             for reading, bits in slot.by_first_word.get(words[at], ()) if at < len(words) else ():
                 if possible & bits and _reads(words, at, reading):
-                    narrowed = self._narrow(known, place, possible & bits)
-                    if narrowed:
-                        fits = True
-                        yield at + len(reading), narrowed
+                    by_length[len(reading)] = by_length.get(len(reading), 0) | possible & bits
+            fits = False
+            for length, bits in by_length.items():
+                narrowed = self._narrow(known, place, bits)
+                if narrowed:
+                    fits = True
+                    yield at + length, narrowed
             if trace and not fits:
-                possible = sum(1 << entry for entry in _members(possible) if self._narrow(known, place, 1 << entry))
+                possible = sum(1 << entry for entry in members(possible) if self._narrow(known, place, 1 << entry))
                 self._note_slot(words, at, slot, possible, trace)
 
     def _narrow(self, sets: Sets, place: int, bits: int) -> Sets | None:
@@ -157,7 +169,7 @@ class Reader:
             place = self.plot.position[name]
             if sets[place].bit_count() > 1:
                 possible = sets[place] & self._allowed(self.plot.choices[place], sets)
-                cases = (_with(sets, place, 1 << value) for value in _members(possible))
+                cases = (_with(sets, place, 1 << value) for value in members(possible))
                 return [split for case in cases for split in self._split(case, names)]
         return [sets]
 
@@ -190,5 +202,5 @@ def _bits(flags: np.ndarray) -> int:
     return sum(1 << int(i) for i in np.flatnonzero(flags))
 
 
-def _members(bits: int) -> list[int]:
+def members(bits: int) -> list[int]:
     return [i for i in range(bits.bit_length()) if bits >> i & 1]

@@ -221,7 +221,8 @@ class _Compiler:
         template = Template.parse(text, self.scope, self.where)
         for slot in template.slots:
             needs = {source: self._choice(source).guard for _, source in slot.variable.branches}
-            grid = self._grid(_parents(guard, slot.variable, *needs.values()))
+            conditions = [condition for condition, _ in slot.variable.branches]
+            grid = self._grid(_parents(guard, *conditions, *needs.values()))
             told = guard.evaluate(grid) if guard else np.True_
             for condition, source in slot.variable.branches:
                 here = told & (condition.evaluate(grid) if condition else np.True_)

@@ -1,13 +1,15 @@
 """The Town: a small invented world whose language is known exactly."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from lessons_lib.text.town import exact, generate
-from lessons_lib.text.town.generate import SPLITS, Story
+from lessons_lib.text.town import exact, generate, masked
+from lessons_lib.text.town.generate import Story, check_request
+from lessons_lib.text.town.masked import Posterior
 from lessons_lib.text.town.parse import Derivation, Reader, Trace
 from lessons_lib.text.town.plots import Limits, Plot, compile_plots
+from lessons_lib.text.town.tasks import Question, Review, Tagged, Tasks
 from lessons_lib.text.town.translate import Grammar, Pair, default_grammar
 from lessons_lib.text.town.translate import pairs as draw_pairs
 from lessons_lib.text.town.world import World
@@ -30,6 +32,7 @@ class Town:
         self._own_world = world is not None
         self.world = world if world is not None else World.load()
         self.plots: tuple[Plot, ...] = compile_plots(self.world, limits)
+        self._tasks = Tasks(self.world, self.plots, limits)
 
     @classmethod
     def reduced(cls, entries: int = 2, phrases: int = 1, offset: int = 0, world: World | None = None) -> "Town":
@@ -49,18 +52,47 @@ class Town:
 
         Raises ValueError for a negative n, a negative seed or an unknown split.
         """
-        if split not in SPLITS:
-            raise ValueError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise ValueError(f"The number of stories is {n!r}; it must be a whole number, 0 or more.")
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"The seed is {seed!r}; it must be a whole number, 0 or more.")
+        check_request(n, seed, split, "stories")
         return generate.sample(self.plots, n, seed, split)
 
     def pairs(self, n: int, seed: int = 0, split: str = "train", language: str = "fr") -> list[Pair]:
         """`n` English sentences about the Town with their French ("fr") or Chinese ("zh") translation and the true word
         alignment; no sentence of one split is in another (see `translate.pairs`)."""
         return draw_pairs(n, seed, split, language, self._translations)
+
+    def reviews(self, n: int, seed: int = 0, split: str = "train") -> list[Review]:
+        """`n` reviews of things in the Town, each with its true label: "negative", "mixed" or "positive".
+
+        Splits, seeds and errors are those of `stories`; the random numbers are others. The label is a function of the
+        text, though not of the words without their order (the rules are in data/town/tasks/reviews/plots.toml).
+        """
+        check_request(n, seed, split, "reviews")
+        return self._tasks.reviews(n, seed, split)
+
+    def review_label(self, text: str) -> str | None:
+        """The true label of a review, by reading it back; None for a text that is no review of the Town."""
+        return self._tasks.review_label(text)
+
+    def entities(self, n: int, seed: int = 0, split: str = "train") -> list[Tagged]:
+        """`n` passages of new stories, one to three sentences each, with a BIO tag for each word.
+
+        No passage of "train" or "valid" has any of `tasks.HELD_OUT_NAMES`; every passage of "test" has at least one.
+        Splits, seeds and errors are those of `stories`, and ValueError also when this Town tells no such passage.
+        """
+        check_request(n, seed, split, "passages")
+        return self._tasks.entities(n, seed, split)
+
+    def questions(self, n: int, seed: int = 0, split: str = "train") -> list[Question]:
+        """`n` questions, each about a new story, whose answer is a span of the story's words.
+
+        Splits, seeds and errors are those of `stories`, and ValueError also when no plot of this Town has questions.
+        """
+        check_request(n, seed, split, "questions")
+        return self._tasks.questions(n, seed, split)
+
+    def task_vocabulary(self) -> tuple[str, ...]:
+        """The words of `reviews` and `questions` that no story contains, sorted."""
+        return tuple(sorted(self._tasks.vocabulary - set(self._vocabulary)))
 
     def every_story(self) -> list[Story]:
         """All stories, plot by plot: for reduced Towns (the full one tells more than could ever be listed)."""
@@ -112,6 +144,27 @@ class Town:
         before = f" after {self.detokenize(words[max(0, at - 4) : at])!r}" if at else ""
         return f"The Town cannot tell word {at + 1}, {words[at]!r}:{before or ' there'} comes {expected}."
 
+    def posterior(self, words: Sequence[str | None]) -> Posterior:
+        """The exact distribution of each hidden word (None) of a text given the visible words and the text's length.
+
+        words: the words and punctuation marks of a text, as `Story.words` or `tokenize` give them, END not among
+        them. The time it takes grows with the number of ways to choose the phrases that the visible words leave open.
+        Raises ValueError when nothing is hidden, for anything but words, or when no story fits the visible words;
+        then it says up to which place they could be told.
+        """
+        if isinstance(words, str) or not isinstance(words, Sequence):
+            raise ValueError(f"Give a sequence of words, with None for a hidden one, not {type(words).__name__}.")
+        if odd := [word for word in words if word is not None and not isinstance(word, str)]:
+            raise ValueError(f"A word is a string, or None where it is hidden, not {odd[0]!r}.")
+        if END in words:
+            raise ValueError(f"{END!r} is not part of the text here; leave it out.")
+        if None not in words:
+            raise ValueError("No word is hidden: put None in the place of each hidden word.")
+        found = masked.posterior(self._readers, words)
+        if found is None:
+            raise ValueError(self._misfit(words))
+        return found
+
     def vocabulary(self) -> tuple[str, ...]:
         """Every word and punctuation mark that some story contains, sorted; END is not among them."""
         return self._vocabulary
@@ -136,6 +189,18 @@ class Town:
             glued = word == '"' and not quoted
             quoted ^= word == '"'
         return text
+
+    def _misfit(self, words: Sequence[str | None]) -> str:
+        """Up to which word a text with hidden words, which no story fits, could be a story."""
+        trace = Trace()
+        for reader in self._readers:
+            for _ in reader.boxes(words, trace):
+                return "No story fits the visible words: each could be there, but not all of them together."
+        at, shown = trace.position, ["___" if word is None else word for word in words]
+        if at == len(words):
+            return f"No story fits: after these {at} words it does not end; next comes {_listed(trace.expected)}."
+        before = f" after {self.detokenize(shown[max(0, at - 4) : at])!r}" if at else " there"
+        return f"No story fits: word {at + 1} is {shown[at]!r}, but{before} comes {_listed(trace.expected)}."
 
     @cached_property
     def _translations(self) -> Grammar:
