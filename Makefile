@@ -4,6 +4,7 @@
 # make refresh   execute lessons in place and tidy their files        (LESSON="01 02" for some)
 # make lint      ruff
 # make browser   the tests in a real JupyterLab, in Chromium
+# make bench     how fast training is beside the libraries that do the same (let the machine be idle)
 # make colab     stamp Colab badges and setup cells                   (REPO=owner/name)
 #
 # Each target sets up .venv by itself when it is missing or when pyproject.toml or constraints.txt has changed.
@@ -16,7 +17,7 @@ READY := $(VENV)/.ready
 LESSON ?=
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=300 --nbval-sanitize-with tests/notebooks/sanitize.cfg
 
-.PHONY: lab test unit notebooks run refresh lint browser colab setup
+.PHONY: lab test unit notebooks run refresh lint browser bench colab setup
 .DEFAULT_GOAL := lab
 
 setup: $(READY)
@@ -55,6 +56,9 @@ lint: $(READY)
 browser: $(READY)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable ".[lab,test,browser]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/browser
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
 
 colab: $(READY)
 	$(BIN)/lessons colab --repo "$(REPO)"

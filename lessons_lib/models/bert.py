@@ -36,15 +36,16 @@ class BERTConfig:
 
     def __post_init__(self):
         check_sizes(vocab_size=self.vocab_size, context_length=self.context_length, n_segments=self.n_segments)
-        check_sizes(n_layers=self.n_layers)
         check_heads(self.d_model, self.n_heads)
         object.__setattr__(self, "d_ff", 4 * self.d_model if self.d_ff is None else self.d_ff)
         if self.attention_dropout is None:
             object.__setattr__(self, "attention_dropout", self.dropout)
-        check_sizes(d_ff=self.d_ff)
+        check_sizes(n_layers=self.n_layers, d_ff=self.d_ff)
         check_share("dropout", self.dropout)
         check_share("attention_dropout", self.attention_dropout)
-        if not 0 <= self.pad_id < self.vocab_size:
+        if not self.norm_eps > 0:
+            raise ValueError(f"norm_eps is {self.norm_eps}; it stands under a root beside a variance: above 0.")
+        if self.pad_id not in range(self.vocab_size):
             raise ValueError(f"pad_id is {self.pad_id}; it must be a token, 0 to {self.vocab_size - 1}.")
 
     @classmethod
@@ -99,19 +100,8 @@ class BERT(nn.Module):
         super().__init__()
         self.config = c = config
         self.embeddings = Embeddings(c)
-        self.blocks = nn.ModuleList(
-            Block(
-                c.d_model,
-                c.n_heads,
-                c.d_ff,
-                c.dropout,
-                attention_dropout=c.attention_dropout,
-                norm="post",
-                norm_eps=c.norm_eps,
-                activation="gelu",
-            )
-            for _ in range(c.n_layers)
-        )
+        kind = {"norm": "post", "norm_eps": c.norm_eps, "activation": "gelu", "attention_dropout": c.attention_dropout}
+        self.blocks = nn.ModuleList(Block(c.d_model, c.n_heads, c.d_ff, c.dropout, **kind) for _ in range(c.n_layers))
         self.pooler = nn.Linear(c.d_model, c.d_model) if pooler else None
         self.apply(initialise)
 
@@ -127,16 +117,17 @@ class BERT(nn.Module):
         """Every token sees every other that the mask allows: unless given, all that are not padding.
 
         A mask "batch seq" says which tokens may be looked at, "batch seq seq" also who may look: for rows that hold
-        several texts. `places` are 0, 1, 2, … and `segments` all 0 unless given.
+        several texts. `places` are 0, 1, 2, … and `segments` all 0 unless given. Raises ValueError for ids, segments
+        or places out of range, and with TypeError for a mask that does not fit.
         """
-        check_ids(ids, self.config.vocab_size, self.config.context_length)
-        if segments is None:
-            segments = torch.zeros_like(ids)
-        check_ids(segments, self.config.n_segments, name="segments")
-        if places is None:
-            places = torch.arange(ids.shape[1], device=ids.device)[None]
-        if mask is None:
-            mask = ids != self.config.pad_id  # batch seq
+        c = self.config
+        check_ids(ids, c.vocab_size, c.context_length)
+        segments = torch.zeros_like(ids) if segments is None else _checked("segments", segments, ids, c.n_segments)
+        from_0 = torch.arange(ids.shape[1], device=ids.device)[None]  # 1 seq
+        places = from_0 if places is None else _checked("places", places, ids, c.context_length)
+        mask = ids != c.pad_id if mask is None else mask  # batch seq, or batch queries keys
+        if mask.ndim not in (2, 3):
+            raise ValueError(f"A mask has the shape batch seq, or batch seq seq; this one has {tuple(mask.shape)}.")
         mask = mask[:, None] if mask.ndim == 3 else mask[:, None, None]  # batch 1 queries keys
         layers, seen = [self.embeddings(ids, segments, places)], []
         for block in self.blocks:
@@ -147,6 +138,15 @@ class BERT(nn.Module):
             layers.append(x)  # batch seq d_model
         pooled = torch.tanh(self.pooler(layers[-1][:, 0])) if self.pooler is not None else None
         return BERTOutput(layers[-1], pooled, layers, seen)
+
+
+def _checked(name: str, numbers: Tensor, ids: Tensor, size: int) -> Tensor:
+    if numbers.shape not in (ids.shape, (1, ids.shape[1])):
+        raise ValueError(f"{name} of shape {tuple(numbers.shape)} do not fit ids of shape {tuple(ids.shape)}.")
+    low, high = (int(bound) for bound in numbers.aminmax())
+    if low < 0 or high >= size:
+        raise ValueError(f"{name} run from {low} to {high}; this model has 0 to {size - 1}.")
+    return numbers
 
 
 def initialise(module: nn.Module) -> None:

@@ -6,6 +6,7 @@ Each model here holds the encoder as `encoder`. Devlin et al. 2019, sections 3.1
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -62,7 +63,12 @@ class BERTForPreTraining(nn.Module):
         places: Int[Tensor, "#batch seq"] | None = None,
         at: Bool[Tensor, "batch seq"] | None = None,
     ) -> PreTrainingOutput:
-        """With `at`, the masked-word head works at these places only, row by row: a vocabulary is wide, masks are few."""
+        """With `at`, the masked-word head works at these places only, row by row: masks are few, a vocabulary is wide.
+
+        Raises ValueError for an `at` that is not one truth value for each id; the rest as in `BERT`.
+        """
+        if at is not None and (at.shape != ids.shape or at.dtype != torch.bool):
+            raise ValueError(f"at is {at.dtype} of shape {tuple(at.shape)}; ids ask for bool, {tuple(ids.shape)}.")
         out = self.encoder(ids, segments, mask, places=places)
         hidden = out.hidden if at is None else out.hidden[at]  # n d_model
         next_logits = self.next(out.pooled) if self.next is not None else None
@@ -74,6 +80,8 @@ class _TaskModel(nn.Module):
 
     def __init__(self, encoder: BERT, labels: Sequence[str], dropout: float | None):
         super().__init__()
+        if isinstance(labels, (str, int)):
+            raise TypeError(f'labels are the names of the classes, as a list: ["yes", "no"], not {labels!r}.')
         labels = tuple(labels)
         if len(labels) < 2 or len(set(labels)) < len(labels):
             raise ValueError(f"A head needs at least two labels, all different; these are {labels}.")

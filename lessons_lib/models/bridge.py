@@ -76,22 +76,25 @@ def from_transformers(theirs: Any) -> nn.Module:
     """Our model with the weights of transformers' BertModel, BertForPreTraining, BertForMaskedLM or a task model.
 
     On the same device, in the same mode. Raises TypeError for another class, ValueError for a configuration that our
-    BERT does not have (another activation, a decoder).
+    BERT does not have (another activation, a decoder, no padding, a masked-word head that is not tied).
     """
-    kind, config = type(theirs).__name__, _our_config(theirs.config)
+    kind = type(theirs).__name__
+    if kind not in _CLASSES:
+        raise TypeError(f"There is no counterpart of {kind} here; there is one of {', '.join(_CLASSES)}.")
+    config = _our_config(theirs.config)
     labels = [theirs.config.id2label[i] for i in range(theirs.config.num_labels)]
     if kind == "BertModel":
         ours = BERT(config, pooler=theirs.pooler is not None)
     elif kind in ("BertForPreTraining", "BertForMaskedLM"):
+        if not torch.equal(theirs.get_output_embeddings().weight, theirs.get_input_embeddings().weight):
+            raise ValueError("This masked-word head has a table of its own; ours shares that of the embeddings.")
         ours = BERTForPreTraining(config, next_sentence=kind == "BertForPreTraining")
     elif kind == "BertForSequenceClassification":
         ours = BERTClassifier(BERT(config), labels, theirs.config.classifier_dropout)
     elif kind == "BertForTokenClassification":
         ours = BERTTagger(BERT(config, pooler=False), labels, theirs.config.classifier_dropout)
-    elif kind == "BertForQuestionAnswering":
-        ours = BERTSpanFinder(BERT(config, pooler=False))
     else:
-        raise TypeError(f"There is no counterpart of {kind} here; there is one of {', '.join(_CLASSES)}.")
+        ours = BERTSpanFinder(BERT(config, pooler=False))
     first = next(theirs.parameters())
     ours = ours.to(device=first.device, dtype=first.dtype).train(theirs.training)
     state = theirs.state_dict()
@@ -155,6 +158,8 @@ def _our_config(config: Any) -> BERTConfig:
         raise ValueError(f"This model's activation is {config.hidden_act!r}; our BERT has gelu only.")
     if config.is_decoder or getattr(config, "position_embedding_type", "absolute") != "absolute":
         raise ValueError("Our BERT is an encoder with absolute positions; this configuration asks for something else.")
+    if config.pad_token_id is None:
+        raise ValueError("This configuration has no padding; our BERT needs it: set config.pad_token_id.")
     return BERTConfig(
         vocab_size=config.vocab_size,
         context_length=config.max_position_embeddings,
@@ -171,21 +176,25 @@ def _our_config(config: Any) -> BERTConfig:
 
 
 def export(model: nn.Module, tokenizer: Any, folder: str | Path) -> Path:
-    """Write a folder that `AutoModel…from_pretrained` and `pipeline` open: the model, and the tokenizer as `to_hf` gives it.
+    """Write a folder that `AutoModel…from_pretrained` and `pipeline` open: the model, and the tokenizer of `to_hf`.
 
     A `BERTForPreTraining` is written as BertForMaskedLM, what "fill-mask" opens, without its next-sentence head; keep
     both heads with `to_transformers(model).save_pretrained(folder)`. Raises FileExistsError for a folder that holds
-    anything, ValueError for a tokenizer of another size.
+    anything, ValueError for a tokenizer of another size or padding, TypeError for a model that is no BERT of ours.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder.name!r} is there already and not empty: name another folder, or empty this one.")
-    size = getattr(model, "config", None) and model.config.vocab_size
-    if size is None or tokenizer.vocab_size != size:
-        raise ValueError(f"The tokenizer has {tokenizer.vocab_size} tokens and the model {size}: they do not belong together.")
+        raise FileExistsError(f"{folder.name!r} is there and not empty: name another folder, or empty this one.")
+    if not isinstance(model, BERT):
+        _their_class(model)
+    size, pad_id = model.config.vocab_size, model.config.pad_id
+    if tokenizer.vocab_size != size:
+        raise ValueError(f"The tokenizer has {tokenizer.vocab_size} tokens, the model {size}: they belong to others.")
     if isinstance(model, BERTForPreTraining) and model.next is not None:
         model = _without_next_sentence(model)
     theirs_tokenizer = tokenizer.to_hf()
+    if theirs_tokenizer.pad_token_id not in (None, pad_id):
+        raise ValueError(f"The tokenizer pads with {theirs_tokenizer.pad_token_id}, the model's pad_id is {pad_id}.")
     theirs_tokenizer.model_max_length = model.config.context_length
     to_transformers(model).save_pretrained(folder)
     theirs_tokenizer.save_pretrained(folder)

@@ -13,23 +13,32 @@ from lessons_lib.training.checkpoints import (
 )
 from lessons_lib.training.history import History
 from lessons_lib.training.loop import NotFiniteError, fit
+from lessons_lib.training.masking import Masking
 from lessons_lib.training.objectives import (
+    Masked,
     count_tokens,
     elbo_loss,
     language_model_loss,
+    masked_lm_loss,
     next_token_loss,
+    pretraining_loss,
     sequence_loss,
     translation_loss,
     vae_loss,
 )
 from lessons_lib.training.optimizers import make_optimizer, parameter_groups, parameter_roles
+from lessons_lib.training.pairs import Pair, Rows, next_sentence_pair, packed_rows, pair_rows, single_rows
 from lessons_lib.training.schedules import constant, warmup_cosine, warmup_stable_decay
 
 __all__ = [
     "Checkpoint",
     "DamagedCheckpointError",
     "History",
+    "Masked",
+    "Masking",
     "NotFiniteError",
+    "Pair",
+    "Rows",
     "constant",
     "count_tokens",
     "elbo_loss",
@@ -38,11 +47,17 @@ __all__ = [
     "list_checkpoints",
     "load_checkpoint",
     "make_optimizer",
+    "masked_lm_loss",
+    "next_sentence_pair",
     "next_token_loss",
+    "packed_rows",
+    "pair_rows",
     "parameter_groups",
     "parameter_roles",
+    "pretraining_loss",
     "save_checkpoint",
     "sequence_loss",
+    "single_rows",
     "translation_loss",
     "vae_loss",
     "warmup_cosine",

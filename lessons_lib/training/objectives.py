@@ -1,8 +1,8 @@
 """What training makes small: losses in nats per token, over the tokens that count.
 
 `next_token_loss` and `sequence_loss` compare logits with tokens; `language_model_loss` and `translation_loss` have the
-form that `fit` takes, `loss(model, batch) -> (mean loss, number of tokens)`. The rest are the terms of the variational
-autoencoder's objective.
+form that `fit` takes, `loss(model, batch) -> (mean loss, number of tokens)`, and so have `masked_lm_loss` and
+`pretraining_loss`, BERT's. The rest are the terms of the variational autoencoder's objective.
 """
 
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from lessons_lib.models.translator import shift_right
 from lessons_lib.models.variational import free_bits, kl_to_standard_normal
 from lessons_lib.text.vocab import PAD
+from lessons_lib.training.pairs import Rows
+
+PIECE = 2**22  # logits that a CPU's cross-entropy takes at once
 
 
 def count_tokens(ids: Int[Tensor, "..."], ignore: int = PAD) -> int:
@@ -47,19 +50,23 @@ def sequence_loss(
     if logits.dtype in (torch.bfloat16, torch.float16):
         logits = logits.float()  # a sum over the vocabulary needs more digits than half precision has
     try:
-        total = F.cross_entropy(
-            logits.flatten(0, 1),
-            targets.flatten(),
-            ignore_index=ignore,
-            reduction="sum",
-            label_smoothing=label_smoothing,
-        )
+        total = _summed(logits.flatten(0, 1), targets.flatten(), ignore, label_smoothing)
     except IndexError as error:
         raise IndexError(
             f"Targets run from {int(targets.min())} to {int(targets.max())}, "
             f"but the model has logits for ids 0 to {logits.shape[-1] - 1} only."
         ) from error
     return total / n_tokens
+
+
+def _summed(logits: Tensor, targets: Tensor, ignore: int, smoothing: float) -> Tensor:
+    """Cross-entropy, summed over the places; on a CPU piece by piece, since memory that is used again is faster."""
+    how = {"ignore_index": ignore, "reduction": "sum", "label_smoothing": smoothing}
+    size = max(1, PIECE // logits.shape[1])
+    if logits.device.type != "cpu" or len(logits) <= size:
+        return F.cross_entropy(logits, targets, **how)
+    pieces = zip(logits.split(size), targets.split(size), strict=True)
+    return torch.stack([F.cross_entropy(*piece, **how) for piece in pieces]).sum()
 
 
 def next_token_loss(
@@ -97,6 +104,49 @@ def translation_loss(
     source, target = pair
     logits = model(source, shift_right(target))
     return sequence_loss(logits, target, label_smoothing=label_smoothing), count_tokens(target)
+
+
+# --- BERT: the chosen tokens from both sides, and whether two stretches of text belong together.
+
+
+class Masked(NamedTuple):
+    """What BERT learns from: rows as the model sees them, and `targets` "batch seq", PAD where no token is asked."""
+
+    rows: Rows
+    targets: Tensor
+
+
+def masked_lm_loss(model: Any, batch: Masked) -> tuple[Float[Tensor, ""], int]:
+    """For `fit`: cross-entropy at the chosen places, the only ones where the head computes; their number.
+
+    Devlin et al. 2019, section 3.1. Raises ValueError for a batch in which no place was chosen.
+    """
+    loss, _, n_tokens = _masked_terms(model, batch)
+    return loss, n_tokens
+
+
+def pretraining_loss(model: Any, batch: Masked) -> tuple[Float[Tensor, ""], int]:
+    """For `fit`: the loss of the chosen tokens plus that of the next-sentence labels, each a mean of its own, in nats.
+
+    Devlin et al. 2019, appendix A.2. Raises ValueError for rows without labels, for a model without next-sentence head
+    and for a batch in which no place was chosen.
+    """
+    if batch.rows.labels is None:
+        raise ValueError("These rows have no next-sentence labels: make them with pair_rows, or use masked_lm_loss.")
+    loss, next_logits, n_tokens = _masked_terms(model, batch)
+    if next_logits is None:
+        raise ValueError("This model has no next-sentence head: use masked_lm_loss, or next_sentence=True.")
+    return loss + F.cross_entropy(next_logits.float(), batch.rows.labels), n_tokens
+
+
+def _masked_terms(model: Any, batch: Masked) -> tuple[Tensor, Tensor | None, int]:
+    rows, targets = batch
+    at = targets != PAD  # batch seq
+    if not at.any():
+        raise ValueError("No token of this batch is to be guessed: raise the masking's rate, or give a larger batch.")
+    token_logits, next_logits = model(rows.ids, rows.segments, rows.mask, places=rows.places, at=at)
+    wanted = targets[at]  # n
+    return sequence_loss(token_logits[None], wanted[None]), next_logits, len(wanted)
 
 
 # --- The variational autoencoder: reconstruction, and the price in nats of saying which z was meant.
