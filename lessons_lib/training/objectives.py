@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from lessons_lib.models.translator import shift_right
 from lessons_lib.models.variational import free_bits, kl_to_standard_normal
 from lessons_lib.text.vocab import PAD
-from lessons_lib.training.pairs import Rows
+from lessons_lib.training.pairs import NO_LABEL, Rows
 
 PIECE = 2**22  # logits that a CPU's cross-entropy takes at once
 
@@ -136,7 +136,7 @@ def pretraining_loss(model: Any, batch: Masked) -> tuple[Float[Tensor, ""], int]
     loss, next_logits, n_tokens = _masked_terms(model, batch)
     if next_logits is None:
         raise ValueError("This model has no next-sentence head: use masked_lm_loss, or next_sentence=True.")
-    return loss + F.cross_entropy(next_logits.float(), batch.rows.labels), n_tokens
+    return loss + F.cross_entropy(next_logits.float(), batch.rows.labels, ignore_index=NO_LABEL), n_tokens
 
 
 def _masked_terms(model: Any, batch: Masked) -> tuple[Tensor, Tensor | None, int]:

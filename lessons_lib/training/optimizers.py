@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
+from lessons_lib.training.muon import Muon
+
 KINDS = ("adamw", "muon")
 HEADS = frozenset({"head", "lm_head", "output", "output_layer", "unembedding", "to_vocabulary", "classifier"})
 
@@ -69,8 +71,8 @@ def make_optimizer(
 ) -> Optimizer:
     """An optimizer for all trainable parameters of `model`.
 
-    "adamw": Loshchilov and Hutter (2019), with the groups of `parameter_groups`. "muon": `torch.optim.Muon` (Jordan
-    2024) for two-axis matrices inside the network, AdamW for embeddings, heads, vectors and the rest, as one optimizer.
+    "adamw": Loshchilov and Hutter (2019), with the groups of `parameter_groups`. "muon": `Muon` (Jordan et
+    al. 2024) for two-axis matrices inside the network, AdamW for embeddings, heads, vectors and the rest, as one optimizer.
     Muon's update is scaled to the size of AdamW's (Liu et al. 2025), so that one learning rate serves both. Raises
     ValueError for settings out of range and for a model with nothing to train.
     """
@@ -89,21 +91,11 @@ def make_optimizer(
     rest = [n for n in named if n not in set(inside)]
     parts: list[Optimizer] = []
     if inside:
-        parts.append(_muon([(n, named[n]) for n in inside], learning_rate, weight_decay))
+        parts.append(Muon([{"params": [(n, named[n]) for n in inside]}], learning_rate, weight_decay))
     if rest:
         groups = _groups(((n, named[n]) for n in rest), roles, weight_decay)
         parts.append(AdamW(groups, lr=learning_rate, betas=betas, fused=_can_fuse(named.values())))
     return parts[0] if len(parts) == 1 else Optimizers(*parts)
-
-
-def _muon(named: list[tuple[str, nn.Parameter]], learning_rate: float, weight_decay: float) -> Optimizer:
-    if not hasattr(torch.optim, "Muon"):
-        raise ImportError(
-            f"torch {torch.__version__} has no Muon; it came with 2.9. Update torch, or use kind='adamw'."
-        )
-    return torch.optim.Muon(
-        [{"params": named}], lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
 
 
 def _can_fuse(parameters: Iterable[nn.Parameter]) -> bool:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from lessons_lib.models.checks import check_sizes
 from lessons_lib.text.vocab import PAD
 
 FOLLOWS, RANDOM = 0, 1  # the classes of next-sentence prediction, in transformers' order
+NO_LABEL = -100  # of a row that is not a pair: no loss counts it
 
 Document = Sequence[Sequence[int]]  # sentences, each a list of ids
 
@@ -61,7 +63,7 @@ def _cut(documents: Sequence[Document], index: int, rng: np.random.Generator) ->
 
 
 class Rows(NamedTuple):
-    """A batch for BERT: ids and segments "batch seq"; `labels` "batch" where rows are pairs, else None.
+    """A batch for BERT: ids and segments "batch seq"; `labels` "batch" where rows have a class, as pairs do, else None.
 
     Where several texts share a row, `places` count from 0 in each ("batch seq") and `mask` "batch seq seq" says who may
     look at whom; else both are None, for the model's own.
@@ -115,6 +117,24 @@ def packed_rows(texts: Sequence[Sequence[int]], cls_id: int, sep_id: int, length
 def same_text(owner: Int64[Tensor, "batch seq"]) -> Bool[Tensor, "batch seq seq"]:
     """Who may look at whom in packed rows: tokens of one text at each other; padding (owner 0) is looked at by none."""
     return (owner[:, :, None] == owner[:, None, :]) & (owner > 0)[:, None, :]
+
+
+def joined_rows(parts: Sequence[Rows]) -> Rows:
+    """The rows of several batches under each other, padded to one length; those without labels get NO_LABEL.
+
+    Raises ValueError where there are none, and for packed rows.
+    """
+    if not parts or any(part.mask is not None for part in parts):
+        raise ValueError("Give at least one batch of rows, none of them packed: packed rows have masks of their own.")
+    length = max(part.ids.shape[1] for part in parts)
+    ids, segments = (
+        torch.cat([F.pad(tensor, (0, length - tensor.shape[1]), value=PAD) for tensor in tensors])
+        for tensors in zip(*(part[:2] for part in parts), strict=True)
+    )
+    if all(part.labels is None for part in parts):
+        return Rows(ids, segments)
+    labels = [part.labels if part.labels is not None else torch.full((len(part.ids),), NO_LABEL) for part in parts]
+    return Rows(ids, segments, torch.cat(labels))
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from torch import nn
 
 from lessons_lib.models.attention_lm import AttentionConfig, AttentionLM
 from lessons_lib.models.translator import Translator, TranslatorConfig
+from lessons_lib.training.muon import Muon, orthogonalised
 from lessons_lib.training.optimizers import Optimizers, make_optimizer, parameter_groups, parameter_roles
 
 
@@ -73,7 +74,7 @@ def test_muon_gets_the_matrices_inside_and_nothing_else():
     model = AttentionLM(AttentionConfig(vocab_size=9, context_length=6, d_model=8, n_heads=2))
     optimizer = make_optimizer(model, 1e-2, 0.1, "muon")
     muon, adamw = optimizer.optimizers
-    assert isinstance(muon, torch.optim.Muon) and isinstance(adamw, torch.optim.AdamW)
+    assert isinstance(muon, Muon) and isinstance(adamw, torch.optim.AdamW)
     roles = parameter_roles(model)
     assert set(muon.param_groups[0]["param_names"]) == {name for name, role in roles.items() if role == "matrix"}
     others = {name for group in adamw.param_groups for name in group["param_names"]}
@@ -89,6 +90,37 @@ def test_muon_makes_the_update_nearly_orthogonal():
     optimizer.step()
     singular = torch.linalg.svdvals(model[0].weight.detach() - start) / (0.2 * 16**0.5)  # its scale for this size
     assert singular.min() > 0.3 and singular.max() < 1.6
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 12), (12, 4)])
+def test_muon_is_torchs_but_for_its_precision(shape):
+    generator = torch.Generator().manual_seed(1)
+    start, gradients = torch.randn(shape, generator=generator), torch.randn((5, *shape), generator=generator)
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    settings = {"lr": 0.1, "weight_decay": 0.2, "momentum": 0.9}
+    optimizers = [
+        Muon([ours], **settings),
+        torch.optim.Muon([theirs], **settings, adjust_lr_fn="match_rms_adamw"),
+    ]
+    for gradient in gradients:
+        for parameter, optimizer in zip((ours, theirs), optimizers, strict=True):
+            parameter.grad = gradient.clone()
+            optimizer.step()
+    moved = (ours - start).abs().max()
+    assert (ours - theirs).abs().max() < 0.02 * moved, "bfloat16 keeps two to three digits"
+
+
+def test_muon_wants_matrices():
+    with pytest.raises(ValueError, match="two axes"):
+        Muon([nn.Parameter(torch.zeros(3))])
+
+
+def test_orthogonalised_keeps_directions_and_levels_sizes():
+    matrix = torch.randn(5, 9, generator=torch.Generator().manual_seed(2)) * 30
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    level = u.T @ orthogonalised(matrix) @ v.T
+    assert (level - level.diag().diag()).abs().max() < 1e-4
+    assert 0.6 < level.diag().min() and level.diag().max() < 1.3
 
 
 def test_convolutions_go_to_adamw_with_decay():

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+from lessons_lib.paths import data_folder
 from lessons_lib.text.town import exact, generate, masked
 from lessons_lib.text.town.generate import Story, check_request
 from lessons_lib.text.town.masked import Posterior
@@ -33,6 +34,15 @@ class Town:
         self.world = world if world is not None else World.load()
         self.plots: tuple[Plot, ...] = compile_plots(self.world, limits)
         self._tasks = Tasks(self.world, self.plots, limits)
+
+    @classmethod
+    def notes(cls) -> "Town":
+        """A Town that tells notes of two sentences in place of stories, with the same people, places and things.
+
+        Its language is small enough that a small BERT learns all of it; what this class says of stories holds for them.
+        """
+        own = World.load(data_folder() / "town" / "notes")
+        return cls(World(World.load().tables, own.plots, f"notes/{own.plots_file}"))
 
     @classmethod
     def reduced(cls, entries: int = 2, phrases: int = 1, offset: int = 0, world: World | None = None) -> "Town":
