@@ -1,5 +1,6 @@
 """Muon for processors on which half precision is slow: the update of `torch.optim.Muon`, computed in float32."""
 
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -11,18 +12,21 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of Jordan's quintic: steep at 0, and
 ROUNDS = 5
 
 
-def orthogonalised(matrix: Float[Tensor, "rows columns"], eps: float = 1e-7) -> Float[Tensor, "rows columns"]:
-    """The matrix with all its singular values brought near 1, by Newton–Schulz iteration. Jordan et al. 2024.
+def orthogonalised(
+    matrix: Float[Tensor, "*batch rows columns"], eps: float = 1e-7
+) -> Float[Tensor, "*batch rows columns"]:
+    """Each matrix with all its singular values brought near 1, by Newton–Schulz iteration. Jordan et al. 2024.
 
     "Near" is between about 0.7 and 1.2: the iteration is tuned for speed, and Muon does not need more.
     """
     a, b, c = COEFFICIENTS
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix) / matrix.norm().clamp(min=eps)  # now no singular value is above 1
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    size = matrix.norm(dim=(-2, -1), keepdim=True).clamp(min=eps)
+    x = (matrix.mT if tall else matrix) / size  # now no singular value is above 1
     for _ in range(ROUNDS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * (gram @ gram)) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 class Muon(Optimizer):
@@ -47,17 +51,23 @@ class Muon(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            alike: dict[tuple, list[Tensor]] = defaultdict(list)  # matrices of one shape are orthogonalised together
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    alike[parameter.shape, parameter.device].append(parameter)
+            for parameters in alike.values():
+                self._update(parameters, group)
         return loss
 
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["momentum_buffer"] = torch.zeros_like(parameter.grad)
-        buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
-        update = orthogonalised(parameter.grad.lerp(buffer, group["momentum"]).float())
-        size = 0.2 * max(parameter.shape) ** 0.5
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(update.to(parameter.dtype), alpha=-group["lr"] * size)
+    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        directions = []
+        for parameter in parameters:
+            state = self.state[parameter]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(parameter.grad)
+            buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
+            directions.append(parameter.grad.lerp(buffer, group["momentum"]).float())
+        size = 0.2 * max(parameters[0].shape) ** 0.5
+        for parameter, update in zip(parameters, orthogonalised(torch.stack(directions)), strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.add_(update.to(parameter.dtype), alpha=-group["lr"] * size)
