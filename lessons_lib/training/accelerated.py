@@ -28,7 +28,7 @@ class Accelerated:
             raise ValueError(f"float16 needs an NVIDIA GPU, and the model is on {self.device.type!r}: use bfloat16.")
         self.model = self._accelerator.prepare_model(model) if several else model
         self._mixed = mixed != "no"
-        self.scaled = self._accelerator.scaler is not None
+        self.scaled = self.scaler is not None
         # Accelerate's wrapper is for scaled gradients; without them it makes the same step, but looks on the disk for
         # a package at each one, which costs as much as a small model's update.
         self._optimizer = self._accelerator.prepare_optimizer(optimizer, device_placement=False)
@@ -61,9 +61,15 @@ class Accelerated:
             return [value.item() for value in values]
         return torch.stack([value.detach().float() for value in values]).tolist()
 
-    def same_randomness(self) -> AbstractContextManager:
-        """Inside, random draws are anyone's; after it, the stream goes on as if there had been none."""
-        return torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that speaks and saves."""
+        return self._accelerator.is_main_process
+
+    @property
+    def scaler(self) -> Any:
+        """What scales float16's gradients, or None."""
+        return self._accelerator.scaler
 
 
 def _mixed_precision(precision: str | None) -> str:

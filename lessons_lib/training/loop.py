@@ -81,8 +81,11 @@ def fit(
     def evaluation_due() -> bool:
         return evaluate is not None and (run.done == end or bool(evaluate_every and run.done % evaluate_every == 0))
 
-    with interrupts, _scheduled(optimizer, schedule) as set_rate, Progress(begin, end, show=progress) as bar:
-        bar._shown = len(history)  # what came before the checkpoint is no news
+    with (
+        interrupts,
+        _scheduled(optimizer, schedule) as set_rate,
+        Progress(begin, end, shown=len(history), show=progress) as bar,
+    ):
         saver = _Saver(run, checkpoint, checkpoint_every, keep, set_rate)
         model.train()
         try:
@@ -129,8 +132,8 @@ class _Run:
         self.interrupts = interrupts
         self.done = done  # steps that are whole
         self.random: RandomStates | None = None  # after the last of them; kept only where there are checkpoints
-        self.main = self.accelerated._accelerator.is_main_process
-        self.scaler = self.accelerated._accelerator.scaler
+        self.main = self.accelerated.main
+        self.scaler = self.accelerated.scaler
         self.paused = 0.0  # seconds spent on evaluations and checkpoints
         self.started = time.perf_counter()
 

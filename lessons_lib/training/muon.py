@@ -33,8 +33,9 @@ class Muon(Optimizer):
     """Momentum, orthogonalised, for two-axis parameters; Nesterov's form, decoupled weight decay.
 
     The update of a rows × columns matrix is scaled by 0.2 √max(rows, columns), so that its numbers are as large as
-    AdamW's (Liu et al. 2025). `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"` makes the same update in bfloat16,
-    which on a CPU takes longer than all the rest of a small model's step. Raises ValueError for other parameters.
+    AdamW's (Liu et al. 2025). `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"` makes the same update in
+    bfloat16, which on a CPU takes longer than all the rest of a small model's step. Raises ValueError for other
+    parameters.
     """
 
     def __init__(self, params: Any, lr: float = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95):

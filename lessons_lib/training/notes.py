@@ -37,7 +37,7 @@ class Recipe:
     others are whole notes in one piece. `rate`, `masked` and `random` are `Masking`'s.
     """
 
-    steps: int = 1200
+    steps: int = 1000
     size: int = 64
     pairs: float = 0.25
     rate: float = 0.25
@@ -156,8 +156,8 @@ def pretrain(
 
 
 def kept_folder(recipe: Recipe) -> Path:
-    """Where the model of this recipe is kept between lessons: in the cache, or where that cannot be written to, with the
-    learner's own results."""
+    """Where the model of this recipe is kept between lessons: in the cache, or, where that cannot be written to, with
+    the learner's own results."""
     cache = cache_folder()
     home = cache if os.access(next(p for p in (cache, *cache.parents) if p.exists()), os.W_OK) else state_folder()
     return home / "models" / f"bert-notes-{recipe.key}"

@@ -72,9 +72,9 @@ def make_optimizer(
     """An optimizer for all trainable parameters of `model`.
 
     "adamw": Loshchilov and Hutter (2019), with the groups of `parameter_groups`. "muon": `Muon` (Jordan et
-    al. 2024) for two-axis matrices inside the network, AdamW for embeddings, heads, vectors and the rest, as one optimizer.
-    Muon's update is scaled to the size of AdamW's (Liu et al. 2025), so that one learning rate serves both. Raises
-    ValueError for settings out of range and for a model with nothing to train.
+    al. 2024) for two-axis matrices inside the network, AdamW for embeddings, heads, vectors and the rest, as one
+    optimizer. Muon's update is scaled to the size of AdamW's (Liu et al. 2025), so that one learning rate serves both.
+    Raises ValueError for settings out of range and for a model with nothing to train.
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}.")

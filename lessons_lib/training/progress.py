@@ -10,10 +10,10 @@ PAUSE = 0.25  # seconds between two updates of the bar: often enough to watch, t
 class Progress:
     """A bar from `first` to `end` steps with the mean loss since the last update and the tokens per second."""
 
-    def __init__(self, first: int, end: int, *, show: bool) -> None:
+    def __init__(self, first: int, end: int, *, shown: int = 0, show: bool) -> None:
         self._bar = None
         self._end = end
-        self._shown = 0  # steps of the history that the bar has shown
+        self._shown = shown  # steps of the history that the bar has shown, or that were there before
         self._next = 0.0
         if show:
             from tqdm.auto import tqdm

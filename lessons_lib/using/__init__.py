@@ -1,1 +1,1 @@
-"""Using a trained model: decoding."""
+"""Using a trained model: decoding, alignment; fine-tuning (examples, losses, predictions), metrics, baselines."""

@@ -4,16 +4,15 @@ Both work on anything that offers what `EncoderDecoder` lists, such as `models.t
 values of the tokens written so far, and leave the model in the mode it was in.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from lessons_lib.text.vocab import BEGIN, END, PAD
+from lessons_lib.using.modes import reading
 
 
 @runtime_checkable
@@ -54,7 +53,7 @@ def greedy(
     not begin the likeliest sentence: see `beam_search`.
     """
     limit = _limit(model, max_length)
-    with _reading(model):
+    with reading(model):
         memory, cache = model.encode(source), model.new_cache()
         token = torch.full_like(source[:, :1], BEGIN)  # batch 1
         done = torch.zeros_like(token, dtype=torch.bool)  # batch 1
@@ -94,7 +93,7 @@ def beam_search(
         raise ValueError(
             f"width is {width}, n_best {n_best}, alpha {alpha}: 1 ≤ n_best ≤ width and alpha ≥ 0 is needed."
         )
-    with _reading(model):
+    with reading(model):
         beams = [_Beam(n_best, alpha, limit) for _ in source]
         memory, cache = model.encode(source), model.new_cache()
         token = torch.full_like(source[:, :1], BEGIN)  # rows 1; a row is one sentence of one beam
@@ -178,17 +177,3 @@ def _limit(model: EncoderDecoder, max_length: int | None) -> int:
     if not 1 <= max_length <= places:
         raise ValueError(f"max_length is {max_length}: it must be between 1 and the model's context_length, {places}.")
     return max_length
-
-
-@contextmanager
-def _reading(model: EncoderDecoder) -> Iterator[None]:
-    """No gradients and no dropout; afterwards the model is in the mode it was in."""
-    training = isinstance(model, nn.Module) and model.training
-    if training:
-        model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        if training:
-            model.train()

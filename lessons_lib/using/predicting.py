@@ -4,7 +4,6 @@ All work in batches, without dropout and without gradients, and leave the model 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,18 +13,7 @@ from lessons_lib.models.bert_heads import BERTClassifier, BERTSpanFinder, BERTTa
 from lessons_lib.models.checks import check_sizes
 from lessons_lib.training.pairs import Rows
 from lessons_lib.using.examples import NO_WORD, QuestionRows, R, TaggedRows, first_pieces, select
-
-
-@contextmanager
-def reading(model: nn.Module) -> Iterator[None]:
-    """No gradients and no dropout inside; afterwards the model is in the mode it was in."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
+from lessons_lib.using.modes import reading
 
 
 def label_probabilities(model: BERTClassifier, rows: Rows, *, size: int = 64) -> Float[Tensor, "n labels"]:

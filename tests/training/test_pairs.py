@@ -12,8 +12,10 @@ from transformers import BertTokenizer
 from lessons_lib.assets import fetch
 from lessons_lib.training.pairs import (
     FOLLOWS,
+    NO_LABEL,
     RANDOM,
     Pair,
+    joined_rows,
     next_sentence_pair,
     packed_rows,
     pair_rows,
@@ -192,3 +194,20 @@ def test_who_may_look_at_whom():
 def test_rows_that_cannot_be_made_are_named(message, call):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_joined_rows_keep_every_row_and_mark_those_without_a_label():
+    pairs = pair_rows([Pair([10, 11], [12], FOLLOWS), Pair([13], [14, 15, 16, 17], RANDOM)], 2, 3)
+    single = single_rows([[20, 21, 22], [23]], 2, 3)
+    joined = joined_rows([pairs, single])
+    assert joined.ids.shape == joined.segments.shape == (4, 8)
+    assert joined.labels.tolist() == [FOLLOWS, RANDOM, NO_LABEL, NO_LABEL]
+    assert joined.ids[2].tolist() == [2, 20, 21, 22, 3, 0, 0, 0]
+    assert torch.equal(joined.ids[:2, : pairs.ids.shape[1]], pairs.ids)
+    assert joined_rows([single, single]).labels is None
+
+
+@pytest.mark.parametrize("parts", [[], [packed_rows([[5, 6]], 2, 3, 8)]])
+def test_rows_that_cannot_be_joined(parts):
+    with pytest.raises(ValueError, match="none of them packed"):
+        joined_rows(parts)
