@@ -43,8 +43,8 @@ def number_table(
         dark = np.isfinite(value) and value < low + 0.6 * (high - low)
         colour = style.COLORS["paper"] if dark else style.COLORS["black"]
         axes.text(j, i, _cell(value, form), ha="center", va="center", color=colour, size=10)
-    axes.set_xticks(range(len(columns)), [drawable(str(word)) for word in columns])
-    axes.set_yticks(range(len(rows)), [drawable(str(word)) for word in rows])
+    axes.set_xticks(range(len(columns)), [drawable(str(word)) for word in columns], parse_math=False)
+    axes.set_yticks(range(len(rows)), [drawable(str(word)) for word in rows], parse_math=False)
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

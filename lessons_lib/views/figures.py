@@ -40,7 +40,7 @@ def next_word_bars(
         axes.barh(rows, np.asarray(before)[order], height=0.7, **hollow)
     for row, i in zip(rows, order, strict=True):
         axes.text(1.015, row, percent(probability[i]), va="center", transform=axes.get_yaxis_transform())
-    axes.set_yticks(rows, [drawable(words[i]) for i in order])
+    axes.set_yticks(rows, [drawable(words[i]) for i in order], parse_math=False)
     axes.set(xlim=(0, limit or _nice_limit(probability, before, order)), ylim=(max(top, 1) - 0.4, -0.6))
     axes.set_xlabel("probability of being the next word")
     axes.grid(visible=False, axis="y")

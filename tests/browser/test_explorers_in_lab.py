@@ -153,5 +153,6 @@ def test_a_lesson_shows_its_pictures_unrun_then_runs_and_answers(lab, context, p
     assert command(page, "notebook:run-all-cells") is True, "a cell failed"
     page.locator(PICTURE).first.wait_for()
     first = picture_bytes(page)
-    press(page, "ArrowLeft")
-    wait_for_another_picture(page, first)
+    if page.locator(SLIDER).count():  # some lessons have explorers without a slider
+        press(page, "ArrowLeft")
+        wait_for_another_picture(page, first)
