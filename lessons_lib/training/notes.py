@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from lessons_lib.models.bert import BERTConfig
 from lessons_lib.models.bert_heads import BERTForPreTraining
 from lessons_lib.models.bert_start import head_start
-from lessons_lib.paths import cache_folder, state_folder
+from lessons_lib.paths import cache_folder, data_folder, state_folder
 from lessons_lib.text.tokenizers import WordPieceTokenizer
 from lessons_lib.text.tokenizers.wordpiece import SPECIAL_TOKENS
 from lessons_lib.text.town import Town
@@ -27,6 +28,8 @@ from lessons_lib.training.objectives import Masked, masked_lm_loss, pretraining_
 from lessons_lib.training.optimizers import make_optimizer
 from lessons_lib.training.pairs import Rows, joined_rows, next_sentence_pair, pair_rows, single_rows
 from lessons_lib.training.schedules import warmup_stable_decay
+
+VERSION = 1  # of the code that trains; raise it when a change there changes what comes out
 
 
 @dataclass(frozen=True)
@@ -135,41 +138,60 @@ def pretrain(
     evaluate_every: int | None = None,
     progress: bool = True,
 ) -> Trained:
-    """Train a new model by the recipe of `notes`; with `checkpoint`, go on from there, or take what was finished."""
+    """Train a new model by the recipe of `notes`; with `checkpoint`, go on from there, or take what was finished.
+
+    Of two programs with the same `checkpoint` the second waits until the first has finished.
+    """
     r, model = notes.recipe, notes.new_model().to(device)
     optimizer = make_optimizer(model, r.learning_rate, 0.0, "muon")
     decay = min(r.steps - 1, round(r.decay * r.steps))
-    schedule = warmup_stable_decay(steps=r.steps, warmup=min(20, r.steps - 1 - decay), decay=decay)
-    history = fit(
-        model,
-        notes.batch,
-        loss=pretraining_loss if r.pairs else masked_lm_loss,
-        steps=r.steps,
-        optimizer=optimizer,
-        schedule=schedule,
-        checkpoint=checkpoint,
-        evaluate=evaluate,
-        evaluate_every=evaluate_every,
-        progress=progress,
-    )
+    with _alone(checkpoint):
+        history = fit(
+            model,
+            notes.batch,
+            loss=pretraining_loss if r.pairs else masked_lm_loss,
+            steps=r.steps,
+            optimizer=optimizer,
+            schedule=warmup_stable_decay(steps=r.steps, warmup=min(20, r.steps - 1 - decay), decay=decay),
+            checkpoint=checkpoint,
+            evaluate=evaluate,
+            evaluate_every=evaluate_every,
+            progress=progress,
+        )
     return Trained(model, history)
+
+
+@contextmanager
+def _alone(checkpoint: Path | str | None) -> Iterator[None]:
+    """Inside, no other program of the course trains into this folder."""
+    if checkpoint is None:
+        yield
+        return
+    Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{checkpoint}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("Another lesson is training this model just now; waiting for it.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def kept_folder(recipe: Recipe) -> Path:
     """Where the model of this recipe is kept between lessons: in the cache, or, where that cannot be written to, with
-    the learner's own results."""
+    the learner's own results. Its name changes with the recipe, with the tables of the Town, and with VERSION."""
     cache = cache_folder()
     home = cache if os.access(next(p for p in (cache, *cache.parents) if p.exists()), os.W_OK) else state_folder()
-    return home / "models" / f"bert-notes-{recipe.key}"
+    tables = hashlib.sha256(str(VERSION).encode())
+    for path in sorted((data_folder() / "town").rglob("*.toml")):
+        tables.update(path.read_bytes())
+    return home / "models" / f"bert-notes-{recipe.key}-{tables.hexdigest()[:8]}"
 
 
 def kept_model(recipe: Recipe | None = None, *, device: str | torch.device = "cpu", progress: bool = True) -> Trained:
-    """The trained model of lesson 09: taken from where it is kept, or trained now, with a progress bar, and kept.
-
-    Two lessons that ask for it at the same time do not train it twice: the second waits for the first.
-    """
+    """The trained model of lesson 09: taken from where it is kept, or trained now, with a progress bar, and kept."""
     notes = Notes(recipe)
-    folder = kept_folder(notes.recipe)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        return pretrain(notes, device=device, checkpoint=folder, progress=progress)
+    return pretrain(notes, device=device, checkpoint=kept_folder(notes.recipe), progress=progress)

@@ -1,9 +1,11 @@
 """The recipe of the notes' BERT: its rows, that it learns, and that it is trained once only."""
 
 import os
+import threading
 
 import pytest
 import torch
+from filelock import FileLock
 
 from lessons_lib.training.notes import Notes, Recipe, kept_folder, kept_model, pretrain
 from lessons_lib.training.pairs import FOLLOWS, NO_LABEL, RANDOM
@@ -97,3 +99,28 @@ def test_a_cache_that_cannot_be_written_to_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("LESSONS_CACHE", str(cache))
     monkeypatch.setenv("LESSONS_STATE", str(tmp_path / "state"))
     assert kept_folder(SMALL).is_relative_to(tmp_path / "state")
+
+
+def test_the_second_waits_for_the_first(tmp_path, capsys):
+    folder = tmp_path / "models" / "one"
+    folder.parent.mkdir()
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold():
+        with FileLock(f"{folder}.lock"):
+            held.set()
+            go_on.wait(0.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
+    trained = pretrain(Notes(SMALL), checkpoint=folder, progress=False)
+    other.join()
+    assert "waiting for it" in capsys.readouterr().out
+    assert len(trained.history) == SMALL.steps
+
+
+def test_the_kept_folder_changes_with_the_tables(monkeypatch):
+    before = kept_folder(SMALL)
+    monkeypatch.setattr("lessons_lib.training.notes.VERSION", 2)
+    assert kept_folder(SMALL).name != before.name and kept_folder(SMALL).parent == before.parent
