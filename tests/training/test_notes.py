@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import pytest
 import torch
@@ -101,20 +102,20 @@ def test_a_cache_that_cannot_be_written_to_is_left_alone(tmp_path, monkeypatch):
     assert kept_folder(SMALL).is_relative_to(tmp_path / "state")
 
 
-def test_the_second_waits_for_the_first(tmp_path, capsys):
+def test_the_second_waits_for_the_first(notes, tmp_path, capsys):
     folder = tmp_path / "models" / "one"
     folder.parent.mkdir()
-    held, go_on = threading.Event(), threading.Event()
+    held = threading.Event()
 
     def hold():
         with FileLock(f"{folder}.lock"):
             held.set()
-            go_on.wait(0.5)
+            time.sleep(3)
 
     other = threading.Thread(target=hold)
     other.start()
     held.wait()
-    trained = pretrain(Notes(SMALL), checkpoint=folder, progress=False)
+    trained = pretrain(notes, checkpoint=folder, progress=False)
     other.join()
     assert "waiting for it" in capsys.readouterr().out
     assert len(trained.history) == SMALL.steps
