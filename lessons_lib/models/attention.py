@@ -55,22 +55,28 @@ def attention(
     v: Float[Tensor, "batch heads keys d_value"],
     mask: Bool[Tensor, "..."] | None = None,
     *,
+    causal: bool = False,
     bias: Float[Tensor, "..."] | None = None,
     dropout: float = 0.0,
     return_weights: bool = False,
 ) -> Float[Tensor, "batch heads queries d_value"] | tuple[Tensor, Tensor]:
     """`explicit_attention`, by PyTorch's fused kernel where nobody asks for the weights.
 
-    Raises TypeError for a mask that is not boolean, ValueError for one of the wrong shape or a dropout outside [0, 1).
+    `causal` says in a word what `causal_mask` spells out, to a kernel that knows it; the queries are the last ones of
+    the keys. Raises TypeError for a mask that is not boolean, ValueError for one of the wrong shape or a dropout
+    outside [0, 1).
     """
     check_share("dropout", dropout)
     if mask is not None:
         check_mask(mask, *q.shape[:3], k.shape[2])
+    if causal and (return_weights or mask is not None or bias is not None or q.shape[2] != k.shape[2]):
+        seen = causal_mask(q.shape[2], past=k.shape[2] - q.shape[2], device=q.device)  # queries keys
+        mask, causal = seen if mask is None else mask & seen, False
     if return_weights:
         return explicit_attention(q, k, v, mask, bias=bias, dropout=dropout)
     if bias is not None:
         mask = bias if mask is None else torch.where(mask, bias, -torch.inf)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal)
 
 
 class KeyValues:
@@ -97,23 +103,39 @@ class KeyValues:
         if self.k is not None:
             self.k, self.v = self.k[rows], self.v[rows]
 
+    def cut(self, length: int) -> None:
+        """Keep the first `length` tokens only: what speculative decoding does with those that were refused."""
+        if self.k is not None:
+            self.k, self.v = self.k[:, :, :length], self.v[:, :, :length]
+
 
 class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each in its own part of the width, and a last linear map that mixes them.
 
     Queries come from `x`; keys and values from `memory` (cross-attention) or, without one, from `x` too
-    (self-attention). Vaswani et al. 2017, section 3.2.2. With `rotary`, queries and keys are rotated by position.
+    (self-attention). Vaswani et al. 2017, section 3.2.2. With `rotary`, queries and keys are rotated by position; with
+    `qk_norm`, they are first scaled to length √d_head, so that no score grows large (Henry et al. 2020); without
+    `bias`, the four maps are matrices alone.
     """
 
-    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, *, rotary: bool = False):
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        dropout: float = 0.0,
+        *,
+        rotary: bool = False,
+        qk_norm: bool = False,
+        bias: bool = True,
+    ):
         super().__init__()
         check_heads(d_model, n_heads)
         check_share("dropout", dropout)
-        self.n_heads, self.dropout, self.rotary = n_heads, dropout, rotary
-        self.query = nn.Linear(d_model, d_model)
-        self.key = nn.Linear(d_model, d_model)
-        self.value = nn.Linear(d_model, d_model)
-        self.output = nn.Linear(d_model, d_model)
+        self.n_heads, self.dropout, self.rotary, self.qk_norm = n_heads, dropout, rotary, qk_norm
+        self.query = nn.Linear(d_model, d_model, bias=bias)
+        self.key = nn.Linear(d_model, d_model, bias=bias)
+        self.value = nn.Linear(d_model, d_model, bias=bias)
+        self.output = nn.Linear(d_model, d_model, bias=bias)
 
     def split(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch heads seq d_head"]:
         """Cut the width into heads, and bring the heads before the places."""
@@ -129,14 +151,16 @@ class MultiHeadAttention(nn.Module):
         memory: Float[Tensor, "batch keys d_model"] | None = None,
         mask: Bool[Tensor, "..."] | None = None,
         *,
+        causal: bool = False,
         bias: Float[Tensor, "..."] | None = None,
         cache: KeyValues | None = None,
         return_weights: bool = False,
     ) -> Float[Tensor, "batch queries d_model"] | tuple[Tensor, Tensor]:
         """What each token of `x` gathers; with `return_weights` also the weights, batch heads queries keys.
 
-        With a `cache`, `x` holds the new tokens only: their keys and values join those of the tokens before. Those of a
-        memory never change, so they are computed once.
+        With `causal`, a token looks at itself and at those before it. With a `cache`, `x` holds the new tokens only:
+        their keys and values join those of the tokens before. Those of a memory never change, so they are computed
+        once.
         """
         q = self.split(self.query(x))  # batch heads queries d_head
         if memory is not None and cache:
@@ -145,12 +169,14 @@ class MultiHeadAttention(nn.Module):
             source = x if memory is None else memory
             k, v = self.split(self.key(source)), self.split(self.value(source))  # batch heads keys d_head
             past = len(cache) if cache is not None else 0
+            if self.qk_norm:
+                q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
             if self.rotary:
                 q, k = rotary(q, k, torch.arange(past, past + k.shape[2], device=x.device))
             if cache is not None:
                 k, v = cache.append(k, v)
-        dropout = self.dropout if self.training else 0.0
+        how = {"bias": bias, "causal": causal, "dropout": self.dropout if self.training else 0.0}
         if return_weights:
-            heads, weights = attention(q, k, v, mask, bias=bias, dropout=dropout, return_weights=True)
+            heads, weights = attention(q, k, v, mask, **how, return_weights=True)
             return self.output(self.merge(heads)), weights
-        return self.output(self.merge(attention(q, k, v, mask, bias=bias, dropout=dropout)))
+        return self.output(self.merge(attention(q, k, v, mask, **how)))

@@ -1,10 +1,11 @@
 """The parts of a Transformer beside attention: feed-forward, normalisation, and the block that holds them all."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lessons_lib.models.attention import (
@@ -21,6 +22,7 @@ __all__ = [
     "ACTIVATIONS",
     "Block",
     "BlockCache",
+    "DecoderCache",
     "FeedForward",
     "KeyValues",
     "LayerNorm",
@@ -34,23 +36,45 @@ __all__ = [
     "padding_mask",
 ]
 
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # GPT-2's: Hendrycks & Gimpel 2016, section 2
+    "relu_squared": lambda x: F.relu(x).square(),  # So et al. 2021, "Primer"
+    "silu": F.silu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with an activation between, applied to every place alone. Vaswani et al. 2017, section 3.3."""
+    """Two linear maps with an activation between, applied to every place alone. Vaswani et al. 2017, section 3.3.
 
-    def __init__(self, d_model: int, d_ff: int | None = None, activation: str = "relu"):
+    With `gated`, what the activation lets through is multiplied by a third map; with "silu" this is SwiGLU
+    (Shazeer 2020).
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int | None = None,
+        activation: str = "relu",
+        *,
+        gated: bool = False,
+        bias: bool = True,
+    ):
         super().__init__()
         d_ff = 4 * d_model if d_ff is None else d_ff
         check_sizes(d_model=d_model, d_ff=d_ff)
         check_choice("activation", activation, ACTIVATIONS)
         self.activation = ACTIVATIONS[activation]
-        self.widen = nn.Linear(d_model, d_ff)
-        self.narrow = nn.Linear(d_ff, d_model)
+        self.widen = nn.Linear(d_model, d_ff, bias=bias)
+        self.gate = nn.Linear(d_model, d_ff, bias=bias) if gated else None
+        self.narrow = nn.Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-        return self.narrow(self.activation(self.widen(x)))  # *batch d_ff, then *batch d_model
+        wide = self.activation(self.widen(x) if self.gate is None else self.gate(x))  # *batch d_ff
+        return self.narrow(wide if self.gate is None else wide * self.widen(x))  # *batch d_model
 
 
 def explicit_layer_norm(
@@ -112,12 +136,35 @@ class BlockCache:
         self.own, self.cross = KeyValues(), KeyValues()
 
 
+class DecoderCache:
+    """What a stack of blocks keeps of the tokens it has decoded, so that each new one is computed alone."""
+
+    def __init__(self, n_layers: int):
+        self.blocks = [BlockCache() for _ in range(n_layers)]
+
+    def __len__(self) -> int:
+        """How many tokens have been decoded."""
+        return len(self.blocks[0].own)
+
+    def select(self, rows: Int[Tensor, " kept"]) -> None:
+        """Keep these rows of the batch, in this order. The caller does the same with a memory and its source."""
+        for block in self.blocks:
+            block.own.select(rows)
+            block.cross.select(rows)
+
+    def cut(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        for block in self.blocks:
+            block.own.cut(length)
+
+
 class Block(nn.Module):
     """Attention, with `cross` also attention to a memory, then feed-forward; each adds to the residual stream.
 
     norm = "pre" normalises what goes into each part and leaves the stream alone (Xiong et al. 2020); norm = "post"
     normalises the stream after each addition (Vaswani et al. 2017). Dropout acts on what is added, as there in section
-    5.4; `attention_dropout` acts on the attention weights, as later models have it. `norm_eps` is the eps of the norms.
+    5.4; `attention_dropout` acts on the attention weights, as later models have it. `norm_eps` is the eps of the norms;
+    `activation` and `gated` are `FeedForward`'s, `rotary` and `qk_norm` `MultiHeadAttention`'s, `bias` goes to both.
     """
 
     def __init__(
@@ -132,19 +179,23 @@ class Block(nn.Module):
         norm_kind: str = "layer",
         norm_eps: float = 1e-5,
         activation: str = "relu",
+        gated: bool = False,
         cross: bool = False,
         rotary: bool = False,
+        qk_norm: bool = False,
+        bias: bool = True,
     ):
         super().__init__()
         check_choice("norm", norm, ("pre", "post"))
         check_choice("norm_kind", norm_kind, NORMS)
         check_share("dropout", dropout)
         self.pre = norm == "pre"
-        self.attention = MultiHeadAttention(d_model, n_heads, attention_dropout, rotary=rotary)
+        looking = {"rotary": rotary, "qk_norm": qk_norm, "bias": bias}
+        self.attention = MultiHeadAttention(d_model, n_heads, attention_dropout, **looking)
         self.attention_norm = NORMS[norm_kind](d_model, norm_eps)
-        self.cross_attention = MultiHeadAttention(d_model, n_heads, attention_dropout) if cross else None
+        self.cross_attention = MultiHeadAttention(d_model, n_heads, attention_dropout, bias=bias) if cross else None
         self.cross_norm = NORMS[norm_kind](d_model, norm_eps) if cross else None
-        self.feed_forward = FeedForward(d_model, d_ff, activation)
+        self.feed_forward = FeedForward(d_model, d_ff, activation, gated=gated, bias=bias)
         self.feed_forward_norm = NORMS[norm_kind](d_model, norm_eps)
         self.dropout = nn.Dropout(dropout)
 
@@ -155,12 +206,14 @@ class Block(nn.Module):
         mask: Bool[Tensor, "..."] | None = None,
         memory_mask: Bool[Tensor, "..."] | None = None,
         *,
+        causal: bool = False,
         bias: Float[Tensor, "..."] | None = None,
         cache: BlockCache | None = None,
         return_weights: bool = False,
     ) -> Float[Tensor, "batch seq d_model"] | tuple[Tensor, list[Tensor]]:
         """The stream after this block; with `return_weights` also the weights of its attentions, own and cross.
 
+        `causal`, `mask` and `bias` are for its own attention: see `attention`.
         Raises ValueError for a memory without a cross-attention, or the reverse.
         """
         if (memory is None) != (self.cross_attention is None):
@@ -175,7 +228,8 @@ class Block(nn.Module):
                 weights.append(seen)
             return found
 
-        x = self._add(x, self.attention_norm, lambda x: look(self.attention, x, None, mask, bias=bias, cache=own))
+        how = {"causal": causal, "bias": bias, "cache": own}
+        x = self._add(x, self.attention_norm, lambda x: look(self.attention, x, None, mask, **how))
         if memory is not None:
             x = self._add(x, self.cross_norm, lambda x: look(self.cross_attention, x, memory, memory_mask, cache=cross))
         x = self._add(x, self.feed_forward_norm, self.feed_forward)

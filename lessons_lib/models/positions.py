@@ -64,12 +64,15 @@ class LearnedPositions(nn.Module):
 def rotate(x: Float[Tensor, "*batch seq d"], positions: Int[Tensor, " seq"]) -> Float[Tensor, "*batch seq d"]:
     """`x` with each pair of dimensions turned by an angle in proportion to the position of its row.
 
-    Su et al. 2021 (RoFormer), equation 34, with the pairs (0, 1), (2, 3), … as there.
+    Su et al. 2021 (RoFormer), equation 34, with the pairs (0, 1), (2, 3), … as there. Each pair (a, b) is taken as the
+    complex number a + ib; times cos θ + i sin θ, it is turned by θ.
     """
     angles = positions[:, None] * frequencies(x.shape[-1]).to(x.device)  # seq pairs
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    even, odd = x[..., 0::2], x[..., 1::2]  # *batch seq pairs
-    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)  # *batch seq d
+    turns = torch.polar(torch.ones_like(angles), angles)  # seq pairs
+    kind, exact = x.dtype, x.dtype == torch.float64
+    turns, x = (turns, x) if exact else (turns.to(torch.complex64), x.float())  # half precision has no complex numbers
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))  # *batch seq pairs
+    return torch.view_as_real(pairs * turns).flatten(-2).to(kind)  # *batch seq d
 
 
 def rotary(

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lessons_lib.models.checks import check_choice, check_heads, check_ids, check_share, check_sizes
-from lessons_lib.models.layers import Block, BlockCache, LayerNorm, causal_mask, padding_mask
+from lessons_lib.models.layers import Block, DecoderCache, LayerNorm, causal_mask, padding_mask
 from lessons_lib.models.positions import LearnedPositions, sinusoidal
 from lessons_lib.text.vocab import BEGIN
 
@@ -57,23 +57,6 @@ class Weights(NamedTuple):
     encoder: list[Tensor]
     decoder: list[Tensor]
     cross: list[Tensor]
-
-
-class TranslatorCache:
-    """What a decoder keeps between tokens, so that each new one is computed alone."""
-
-    def __init__(self, n_layers: int):
-        self.blocks = [BlockCache() for _ in range(n_layers)]
-
-    def __len__(self) -> int:
-        """How many tokens have been decoded."""
-        return len(self.blocks[0].own)
-
-    def select(self, rows: Int[Tensor, " kept"]) -> None:
-        """Keep these rows of the batch, in this order. The caller does the same with memory and source."""
-        for block in self.blocks:
-            block.own.select(rows)
-            block.cross.select(rows)
 
 
 class Embedding(nn.Module):
@@ -153,7 +136,7 @@ class Translator(nn.Module):
         memory: Float[Tensor, "batch source d_model"],
         source: Int[Tensor, "batch source"],
         *,
-        cache: TranslatorCache | None = None,
+        cache: DecoderCache | None = None,
         return_weights: bool = False,
     ) -> Float[Tensor, "batch target vocab"] | tuple[Tensor, Weights]:
         """The logits of the token after each of `target_in`, given the memory; `source` tells which of it is padding.
@@ -178,6 +161,6 @@ class Translator(nn.Module):
             return logits
         return logits, Weights(encoder=[], decoder=[own for own, _ in seen], cross=[cross for _, cross in seen])
 
-    def new_cache(self) -> TranslatorCache:
+    def new_cache(self) -> DecoderCache:
         """An empty cache, for `decode` to fill."""
-        return TranslatorCache(self.config.n_layers)
+        return DecoderCache(self.config.n_layers)

@@ -9,6 +9,7 @@ from torch import Tensor
 from lessons_lib.text import words as symbols
 
 PAD, BEGIN, END, UNKNOWN = range(4)
+IGNORE = -100  # among targets and labels: a place that no loss counts (PyTorch's choice, and transformers')
 SPECIAL = ("<pad>", symbols.BEGIN, symbols.END, symbols.UNKNOWN)  # their names, in the order of their ids
 
 

@@ -15,12 +15,15 @@ from lessons_lib.training.history import History
 from lessons_lib.training.loop import NotFiniteError, fit
 from lessons_lib.training.masking import Masking
 from lessons_lib.training.objectives import (
+    Causal,
     Masked,
+    causal_lm_loss,
     count_tokens,
     elbo_loss,
     language_model_loss,
     masked_lm_loss,
     next_token_loss,
+    next_tokens,
     pretraining_loss,
     sequence_loss,
     translation_loss,
@@ -31,6 +34,7 @@ from lessons_lib.training.pairs import Pair, Rows, next_sentence_pair, packed_ro
 from lessons_lib.training.schedules import constant, warmup_cosine, warmup_stable_decay
 
 __all__ = [
+    "Causal",
     "Checkpoint",
     "DamagedCheckpointError",
     "History",
@@ -39,6 +43,7 @@ __all__ = [
     "NotFiniteError",
     "Pair",
     "Rows",
+    "causal_lm_loss",
     "constant",
     "count_tokens",
     "elbo_loss",
@@ -50,6 +55,7 @@ __all__ = [
     "masked_lm_loss",
     "next_sentence_pair",
     "next_token_loss",
+    "next_tokens",
     "packed_rows",
     "pair_rows",
     "parameter_groups",

@@ -1,8 +1,8 @@
 """What training makes small: losses in nats per token, over the tokens that count.
 
 `next_token_loss` and `sequence_loss` compare logits with tokens; `language_model_loss` and `translation_loss` have the
-form that `fit` takes, `loss(model, batch) -> (mean loss, number of tokens)`, and so have `masked_lm_loss` and
-`pretraining_loss`, BERT's. The rest are the terms of the variational autoencoder's objective.
+form that `fit` takes, `loss(model, batch) -> (mean loss, number of tokens)`, and so have `causal_lm_loss`, GPT's, and
+`masked_lm_loss` and `pretraining_loss`, BERT's. The rest are the terms of the variational autoencoder's objective.
 """
 
 from typing import Any, NamedTuple
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from lessons_lib.models.translator import shift_right
 from lessons_lib.models.variational import free_bits, kl_to_standard_normal
-from lessons_lib.text.vocab import PAD
-from lessons_lib.training.pairs import NO_LABEL, Rows
+from lessons_lib.text.vocab import IGNORE, PAD
+from lessons_lib.training.pairs import Rows
 
 PIECE = 2**22  # logits that a CPU's cross-entropy takes at once
 
@@ -106,6 +106,44 @@ def translation_loss(
     return sequence_loss(logits, target, label_smoothing=label_smoothing), count_tokens(target)
 
 
+# --- GPT: the next token, wherever one is asked for.
+
+
+class Causal(NamedTuple):
+    """What GPT learns from: `ids` and `targets`, "batch seq" each: after which token which is right, or IGNORE.
+
+    Where several texts share a row, `mask` "batch seq seq" says who may look at whom, and `places` "batch seq" count
+    from 0 in each; else both are None, for the model's own.
+    """
+
+    ids: Tensor
+    targets: Tensor
+    mask: Tensor | None = None
+    places: Tensor | None = None
+
+
+def next_tokens(ids: Int[Tensor, "batch seq"], *, ignore: int | None = PAD) -> Causal:
+    """Rows of ids as a GPT learns from them: all but the last as input, all but the first as targets.
+
+    `ignore` is the id that is never asked for, as the padding of rows of unequal length; None asks for all. Raises
+    ValueError for rows of a single id.
+    """
+    if ids.shape[-1] < 2:
+        raise ValueError(f"Sequences of {ids.shape[-1]} tokens hold no next token; they need at least two.")
+    targets = ids[:, 1:]
+    return Causal(ids[:, :-1], targets if ignore is None else targets.masked_fill(targets == ignore, IGNORE))
+
+
+def causal_lm_loss(model: Any, batch: Causal) -> tuple[Float[Tensor, ""], int]:
+    """For `fit`: cross-entropy of the next token at every place that has a target, and how many have one.
+
+    Radford et al. 2018, equation 1. Raises ValueError for a batch in which nothing is asked.
+    """
+    extra = {"mask": batch.mask, "places": batch.places} if batch.mask is not None else {}
+    logits = model(batch.ids, **extra)  # batch seq vocab
+    return sequence_loss(logits, batch.targets, ignore=IGNORE), count_tokens(batch.targets, IGNORE)
+
+
 # --- BERT: the chosen tokens from both sides, and whether two stretches of text belong together.
 
 
@@ -136,7 +174,7 @@ def pretraining_loss(model: Any, batch: Masked) -> tuple[Float[Tensor, ""], int]
     loss, next_logits, n_tokens = _masked_terms(model, batch)
     if next_logits is None:
         raise ValueError("This model has no next-sentence head: use masked_lm_loss, or next_sentence=True.")
-    return loss + F.cross_entropy(next_logits.float(), batch.rows.labels, ignore_index=NO_LABEL), n_tokens
+    return loss + F.cross_entropy(next_logits.float(), batch.rows.labels, ignore_index=IGNORE), n_tokens
 
 
 def _masked_terms(model: Any, batch: Masked) -> tuple[Tensor, Tensor | None, int]:

@@ -10,10 +10,9 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from lessons_lib.models.checks import check_sizes
-from lessons_lib.text.vocab import PAD
+from lessons_lib.text.vocab import IGNORE, PAD
 
 FOLLOWS, RANDOM = 0, 1  # the classes of next-sentence prediction, in transformers' order
-NO_LABEL = -100  # of a row that is not a pair: no loss counts it
 
 Document = Sequence[Sequence[int]]  # sentences, each a list of ids
 
@@ -120,7 +119,7 @@ def same_text(owner: Int64[Tensor, "batch seq"]) -> Bool[Tensor, "batch seq seq"
 
 
 def joined_rows(parts: Sequence[Rows]) -> Rows:
-    """The rows of several batches under each other, padded to one length; those without labels get NO_LABEL.
+    """The rows of several batches under each other, padded to one length; those without labels get IGNORE.
 
     Raises ValueError where there are none, and for packed rows.
     """
@@ -133,7 +132,7 @@ def joined_rows(parts: Sequence[Rows]) -> Rows:
     )
     if all(part.labels is None for part in parts):
         return Rows(ids, segments)
-    labels = [part.labels if part.labels is not None else torch.full((len(part.ids),), NO_LABEL) for part in parts]
+    labels = [part.labels if part.labels is not None else torch.full((len(part.ids),), IGNORE) for part in parts]
     return Rows(ids, segments, torch.cat(labels))
 
 

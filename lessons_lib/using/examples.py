@@ -16,10 +16,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lessons_lib.models.checks import check_sizes
 from lessons_lib.text.tokenizers.wordpiece import WordPieceTokenizer
-from lessons_lib.text.vocab import PAD
+from lessons_lib.text.vocab import IGNORE, PAD
 from lessons_lib.training.pairs import Pair, Rows, pair_rows, single_rows
 
-IGNORE = -100  # the label of a place that no loss counts: PyTorch's choice, and transformers'
 NO_WORD = -1  # in `words`, where a place holds no piece of a word: [CLS], [SEP], padding, the question
 
 

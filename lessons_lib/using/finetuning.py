@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lessons_lib.text.vocab import IGNORE
 from lessons_lib.training.objectives import count_tokens, sequence_loss
 from lessons_lib.training.optimizers import make_optimizer
 from lessons_lib.training.pairs import Rows
-from lessons_lib.using.examples import IGNORE, NO_WORD, QuestionRows, TaggedRows
+from lessons_lib.using.examples import NO_WORD, QuestionRows, TaggedRows
 
 BETAS = (0.9, 0.999)  # AdamW's, as in Devlin et al. 2019, appendix A.2
 

@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 
 from lessons_lib.training.notes import Notes, Recipe, kept_folder, kept_model, pretrain
-from lessons_lib.training.pairs import FOLLOWS, NO_LABEL, RANDOM
+from lessons_lib.training.pairs import FOLLOWS, IGNORE, RANDOM
 
 SMALL = Recipe(steps=12, size=16, d_model=16, n_heads=4, d_ff=32, n_notes=200, seed=3)
 
@@ -37,7 +37,7 @@ def test_rows_are_pairs_and_whole_notes(notes):
     rows = notes.rows(4)
     assert rows.ids.shape[0] == SMALL.size
     labels = rows.labels.tolist()
-    assert labels[4:] == [NO_LABEL] * 12 and set(labels[:4]) <= {FOLLOWS, RANDOM}
+    assert labels[4:] == [IGNORE] * 12 and set(labels[:4]) <= {FOLLOWS, RANDOM}
     assert (rows.ids[:4] == notes.sep_id).sum(1).tolist() == [2] * 4
     assert (rows.ids[4:] == notes.sep_id).sum(1).tolist() == [1] * 12
     assert not rows.segments[4:].any()

@@ -12,7 +12,7 @@ from transformers import BertTokenizer
 from lessons_lib.assets import fetch
 from lessons_lib.training.pairs import (
     FOLLOWS,
-    NO_LABEL,
+    IGNORE,
     RANDOM,
     Pair,
     joined_rows,
@@ -201,7 +201,7 @@ def test_joined_rows_keep_every_row_and_mark_those_without_a_label():
     single = single_rows([[20, 21, 22], [23]], 2, 3)
     joined = joined_rows([pairs, single])
     assert joined.ids.shape == joined.segments.shape == (4, 8)
-    assert joined.labels.tolist() == [FOLLOWS, RANDOM, NO_LABEL, NO_LABEL]
+    assert joined.labels.tolist() == [FOLLOWS, RANDOM, IGNORE, IGNORE]
     assert joined.ids[2].tolist() == [2, 20, 21, 22, 3, 0, 0, 0]
     assert torch.equal(joined.ids[:2, : pairs.ids.shape[1]], pairs.ids)
     assert joined_rows([single, single]).labels is None
