@@ -1,27 +1,21 @@
 """The BERT of lessons 09 and 10: how it is trained on the Town's notes, and where it is kept."""
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from lessons_lib.models.bert import BERTConfig
 from lessons_lib.models.bert_heads import BERTForPreTraining
 from lessons_lib.models.bert_start import head_start
-from lessons_lib.paths import cache_folder, data_folder, state_folder
+from lessons_lib.paths import data_folder
 from lessons_lib.text.tokenizers import WordPieceTokenizer
 from lessons_lib.text.tokenizers.wordpiece import SPECIAL_TOKENS
 from lessons_lib.text.town import Town
-from lessons_lib.training.history import History
+from lessons_lib.training.kept import Trained, alone, kept_folder, recipe_key
 from lessons_lib.training.loop import fit
 from lessons_lib.training.masking import Masking
 from lessons_lib.training.objectives import Masked, masked_lm_loss, pretraining_loss
@@ -58,7 +52,7 @@ class Recipe:
     @property
     def key(self) -> str:
         """A short name that changes with anything in the recipe."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        return recipe_key(self)
 
 
 class Notes:
@@ -122,13 +116,6 @@ class Notes:
             return head_start(BERTForPreTraining(config, next_sentence=r.pairs > 0))
 
 
-class Trained(NamedTuple):
-    """What `pretrain` returns."""
-
-    model: BERTForPreTraining
-    history: History
-
-
 def pretrain(
     notes: Notes,
     *,
@@ -145,7 +132,7 @@ def pretrain(
     r, model = notes.recipe, notes.new_model().to(device)
     optimizer = make_optimizer(model, r.learning_rate, 0.0, "muon")
     decay = min(r.steps - 1, round(r.decay * r.steps))
-    with _alone(checkpoint):
+    with alone(checkpoint):
         history = fit(
             model,
             notes.batch,
@@ -161,37 +148,15 @@ def pretrain(
     return Trained(model, history)
 
 
-@contextmanager
-def _alone(checkpoint: Path | str | None) -> Iterator[None]:
-    """Inside, no other program of the course trains into this folder."""
-    if checkpoint is None:
-        yield
-        return
-    Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{checkpoint}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print("Another lesson is training this model just now; waiting for it.")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def kept_folder(recipe: Recipe) -> Path:
-    """Where the model of this recipe is kept between lessons: in the cache, or, where that cannot be written to, with
-    the learner's own results. Its name changes with the recipe, with the tables of the Town, and with VERSION."""
-    cache = cache_folder()
-    home = cache if os.access(next(p for p in (cache, *cache.parents) if p.exists()), os.W_OK) else state_folder()
-    tables = hashlib.sha256(str(VERSION).encode())
-    for path in sorted((data_folder() / "town").rglob("*.toml")):
-        tables.update(path.read_bytes())
-    return home / "models" / f"bert-notes-{recipe.key}-{tables.hexdigest()[:8]}"
+def notes_folder(notes: Notes) -> Path:
+    """Where the model of these notes is kept: a name that changes with the recipe, the Town's tables, the vocabulary,
+    and VERSION."""
+    tables = [path.read_bytes() for path in sorted((data_folder() / "town").glob("*.toml"))]
+    tables.append((data_folder() / "town" / "notes" / "plots.toml").read_bytes())
+    return kept_folder(f"bert-notes-{notes.recipe.key}", VERSION, tables, notes.tokenizer.vocabulary)
 
 
 def kept_model(recipe: Recipe | None = None, *, device: str | torch.device = "cpu", progress: bool = True) -> Trained:
     """The trained model of lesson 09: taken from where it is kept, or trained now, with a progress bar, and kept."""
     notes = Notes(recipe)
-    return pretrain(notes, device=device, checkpoint=kept_folder(notes.recipe), progress=progress)
+    return pretrain(notes, device=device, checkpoint=notes_folder(notes), progress=progress)

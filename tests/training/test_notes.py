@@ -1,6 +1,7 @@
 """The recipe of the notes' BERT: its rows, that it learns, and that it is trained once only."""
 
 import os
+import shutil
 import threading
 import time
 
@@ -8,8 +9,11 @@ import pytest
 import torch
 from filelock import FileLock
 
-from lessons_lib.training.notes import Notes, Recipe, kept_folder, kept_model, pretrain
-from lessons_lib.training.pairs import FOLLOWS, IGNORE, RANDOM
+from lessons_lib.paths import data_folder
+from lessons_lib.text.tokenizers import WordPieceTokenizer
+from lessons_lib.text.vocab import IGNORE
+from lessons_lib.training.notes import Notes, Recipe, kept_model, notes_folder, pretrain
+from lessons_lib.training.pairs import FOLLOWS, RANDOM
 
 SMALL = Recipe(steps=12, size=16, d_model=16, n_heads=4, d_ff=32, n_notes=200, seed=3)
 
@@ -74,7 +78,7 @@ def test_the_key_changes_with_everything():
 def test_the_model_is_kept_and_not_trained_twice(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LESSONS_CACHE", str(tmp_path / "cache"))
     first = kept_model(SMALL, progress=False)
-    assert kept_folder(SMALL).is_relative_to(tmp_path / "cache")
+    assert notes_folder(Notes(SMALL)).is_relative_to(tmp_path / "cache")
     monkeypatch.setattr(Notes, "batch", lambda *_: pytest.fail("it was trained already"))
     second = kept_model(SMALL, progress=False)
     assert second.history.losses == first.history.losses
@@ -99,7 +103,7 @@ def test_a_cache_that_cannot_be_written_to_is_left_alone(tmp_path, monkeypatch):
     cache.mkdir(mode=0o555)
     monkeypatch.setenv("LESSONS_CACHE", str(cache))
     monkeypatch.setenv("LESSONS_STATE", str(tmp_path / "state"))
-    assert kept_folder(SMALL).is_relative_to(tmp_path / "state")
+    assert notes_folder(Notes(SMALL)).is_relative_to(tmp_path / "state")
 
 
 def test_the_second_waits_for_the_first(notes, tmp_path, capsys):
@@ -121,7 +125,17 @@ def test_the_second_waits_for_the_first(notes, tmp_path, capsys):
     assert len(trained.history) == SMALL.steps
 
 
-def test_the_kept_folder_changes_with_the_tables(monkeypatch):
-    before = kept_folder(SMALL)
+def test_the_kept_folder_changes_with_version_tables_and_vocabulary(notes, tmp_path, monkeypatch):
+    before = notes_folder(notes)
     monkeypatch.setattr("lessons_lib.training.notes.VERSION", 2)
-    assert kept_folder(SMALL).name != before.name and kept_folder(SMALL).parent == before.parent
+    assert notes_folder(notes).name != before.name and notes_folder(notes).parent == before.parent
+    monkeypatch.undo()
+    changed = Notes(SMALL)
+    changed.tokenizer = WordPieceTokenizer([*changed.tokenizer.vocabulary, "new"], lowercase=False)
+    assert notes_folder(changed).name != before.name
+    shutil.copytree(data_folder() / "town", tmp_path / "town")
+    monkeypatch.setattr("lessons_lib.training.notes.data_folder", lambda: tmp_path)
+    assert notes_folder(notes) == before
+    with (tmp_path / "town" / "people.toml").open("a") as file:
+        file.write("# one more line")
+    assert notes_folder(notes) != before
