@@ -1,5 +1,6 @@
 """What each ingredient of lesson 09's pre-training is worth: one full run without it, and the lesson's own with three
-seeds. `python -m benchmarks.bert_ablations` writes data/reference_runs/09.toml; a run takes a minute or so, that with four times the steps four.
+seeds. `python -m benchmarks.bert_ablations` writes data/reference_runs/09.toml; a run takes a minute or so, the longest
+four.
 """
 
 import argparse
@@ -37,7 +38,7 @@ class PlainNotes(Notes):
 
 
 def variants(recipe: Recipe) -> dict[str, Notes]:
-    """Name → what is trained on; each differs from the lesson's in one thing (a wider model also takes smaller steps)."""
+    """Name → what is trained on; each differs from the lesson's in one thing, a wider model also in its rate."""
     notes = {f"mask {rate:.0%}": Notes(replace(recipe, rate=rate)) for rate in (0.15, 0.25, 0.4) if rate != recipe.rate}
     notes["no next-sentence prediction"] = Notes(replace(recipe, pairs=0.0))
     notes["always [MASK]"] = Notes(replace(recipe, masked=1.0, random=0.0))
