@@ -37,17 +37,17 @@ class WriterRecipe:
 
     text: str = "town"
     modern: bool = True
-    steps: int = 700
+    steps: int = 800
     size: int = 64
-    learning_rate: float = 1.2e-2
+    learning_rate: float = 1e-2
     weight_decay: float = 0.0
     warmup: int = 20
     context_length: int = 64
     d_model: int = 64
     n_layers: int = 2
     n_heads: int = 4
-    d_ff: int = 256
-    n_notes: int = 60_000
+    d_ff: int = 128
+    n_notes: int = 51_200
     n_merges: int = 1000
     share: float = 0.5
     seed: int = 12
@@ -64,7 +64,7 @@ class WriterRecipe:
     @classmethod
     def gpt2(cls, **changes) -> "WriterRecipe":
         """The same text and sizes by GPT-2's recipe, at the learning rate that is best for it here."""
-        return cls(**{"modern": False, "learning_rate": 5e-3, "warmup": 50} | changes)
+        return cls(**{"modern": False, "learning_rate": 4e-3, "warmup": 50} | changes)
 
     @classmethod
     def python(cls, **changes) -> "WriterRecipe":
@@ -75,7 +75,7 @@ class WriterRecipe:
     def schedule(self) -> Schedule:
         warmup = min(self.warmup, self.steps - 1)
         if self.modern:
-            decay = min(round(0.8 * self.steps), self.steps - warmup)
+            decay = min(round(0.95 * self.steps), self.steps - warmup)
             return warmup_stable_decay(steps=self.steps, warmup=warmup, decay=decay)
         return warmup_cosine(steps=self.steps, warmup=warmup)
 
