@@ -21,8 +21,8 @@ from lessons_lib.training.writers import PythonWriter, TownWriter, Writer, Write
 WIDTHS = (16, 24, 40, 64)
 PREDICTED = 96
 SEEDS = (12, 13, 14)
-QUARTER_RATE = 3e-2  # of the modern recipe where it has a quarter of the steps: it falls from higher
-STEPS = 600  # of GPT-2's recipe; the modern one has a quarter
+STEPS = {"recipes": 600, "recipes_longer": 1200}  # of GPT-2's recipe; the modern one has a quarter of its tokens
+GPT2_SIZE, QUARTER_SIZE = 32, 48  # rows to a step
 N_WINDOWS = 200  # of held-out source that a loss is measured on
 POINTS = 8  # of a curve
 
@@ -100,33 +100,38 @@ def scaling(changes: dict) -> list[str]:
     ]
 
 
-def recipes(changes: dict, steps: int) -> list[str]:
-    """GPT-2's recipe, and the modern one with a quarter of its tokens, on the same notes, with three seeds each."""
+def recipes(name: str, changes: dict, steps: int) -> list[str]:
+    """GPT-2's recipe, and the modern one with a quarter of its tokens, on the same notes, with three seeds each.
+
+    Each has the batch and the rate that were best for it at this length.
+    """
     lines = [
-        "[recipes]",
+        f"[{name}]",
         'what = "Loss on 500 held-out notes, nats per token: GPT-2\'s recipe, and the modern one with a quarter of it"',
         f'machine = "{machine()}"',
         f"seeds = {numbers(SEEDS, 0)}",
     ]
     kinds = {
-        "gpt2": WriterRecipe.gpt2(**{"steps": steps} | changes),
-        "modern": WriterRecipe(**{"steps": steps // 4, "learning_rate": QUARTER_RATE} | changes),
+        "gpt2": WriterRecipe.gpt2(**{"steps": steps, "size": GPT2_SIZE} | changes),
+        "modern": WriterRecipe(
+            **{"steps": steps * GPT2_SIZE // QUARTER_SIZE // 4, "size": QUARTER_SIZE, "learning_rate": 3e-2} | changes
+        ),
     }
-    for name, recipe in kinds.items():
+    for kind, recipe in kinds.items():
         runs = []
         for seed in SEEDS:
             writer = TownWriter(replace(recipe, seed=seed))
             rows, floor = writer.examination()
-            runs.append(run(f"{name}, seed {seed}, floor {floor:.4f}", writer, [rows]) | {"floor": floor})
-        if name == "gpt2":
+            runs.append(run(f"{kind}, seed {seed}, floor {floor:.4f}", writer, [rows]) | {"floor": floor})
+        if kind == "gpt2":
             lines.append(f"floors = {numbers([found['floor'] for found in runs])}")
         lines += [
-            f"{name}_params = {runs[0]['size']} # of the blocks",
-            f"{name}_tokens = {numbers([found['tokens'] for found in runs], 0)}",
-            f"{name}_losses = {numbers([found['curve'][-1] for found in runs])}",
-            f"{name}_seconds = {numbers([found['seconds'] for found in runs], 1)} # of processor time",
-            f"{name}_steps = {numbers(runs[0]['steps'], 0)}",
-            f"{name}_curve = {numbers(runs[0]['curve'])} # of the first seed",
+            f"{kind}_params = {runs[0]['size']} # of the blocks",
+            f"{kind}_tokens = {numbers([found['tokens'] for found in runs], 0)}",
+            f"{kind}_losses = {numbers([found['curve'][-1] for found in runs])}",
+            f"{kind}_seconds = {numbers([found['seconds'] for found in runs], 1)} # of processor time",
+            f"{kind}_steps = {numbers(runs[0]['steps'], 0)}",
+            f"{kind}_curve = {numbers(runs[0]['curve'])} # of the first seed",
         ]
     return lines
 
@@ -189,7 +194,8 @@ def main() -> None:
     if arguments.steps and not arguments.out:
         parser.error("a shortened run is no reference: name another file with --out")
     changes = {"steps": arguments.steps} if arguments.steps else {}
-    parts = [town_curve(changes), recipes({}, arguments.steps or STEPS), python_curve(changes), scaling(changes)]
+    parts = [recipes(name, {}, arguments.steps or steps) for name, steps in STEPS.items()]
+    parts += [town_curve(changes), python_curve(changes), scaling(changes)]
     head = ["# What lesson 12 measured. Written by `python -m benchmarks.gpt_runs`; do not edit by hand."]
     path = arguments.out or data_folder() / "reference_runs" / "12.toml"
     path.write_text("\n\n".join("\n".join(part) for part in [head, *parts]) + "\n", encoding="utf-8")
