@@ -1,4 +1,4 @@
-"""The command `lessons`: list, run, refresh, doctor, fetch, colab. Each part loads what it needs when it is called."""
+"""The command `lessons`: list, run, train, refresh, doctor, fetch, colab. Each part loads what it needs when called."""
 
 import argparse
 import os
@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--out", default="executed", metavar="FOLDER", help="where the HTML copies go (%(default)s)")
     run.add_argument("--timeout", type=float, metavar="SECONDS", help="the most one cell may take (no limit)")
 
+    _train_parser(commands)
+
     refresh = _command(commands, "refresh", "for authors: execute lessons in place and normalise them", "refresh")
     _lessons(refresh)
     _folder(refresh)
@@ -60,6 +62,51 @@ def parser() -> argparse.ArgumentParser:
     _folder(colab)
     colab.add_argument("--repo", required=True, metavar="OWNER/NAME", help='on GitHub; "" while it is not known')
     return top
+
+
+def _train_parser(commands) -> None:
+    train = _command(commands, "train", "train a GPT or BERT of your own on a text", "train", "lessons_lib.cli")
+    train.description = (
+        "Train a GPT or BERT on a text: its own tokenizer, a size for the budget, evaluations on held-out documents, "
+        "checkpoints. The same command again goes on with a run that was stopped. With several GPUs: accelerate launch "
+        "-m lessons_lib train …"
+    )
+    train.add_argument("kind", choices=("gpt", "bert"), help="gpt writes texts, bert fills gaps")
+    train.add_argument("--data", required=True, metavar="TEXT", help="a file, a folder, or a text by name, such as kjv")
+    train.add_argument("--budget", required=True, metavar="TIME", help="90s, 10m or 1.5h; or steps=500")
+    train.add_argument("--out", required=True, metavar="FOLDER", help="a new folder for the run")
+    train.add_argument("--config", metavar="SIZE", help="tiny, mini, small, …, or d_model=192,n_layers=4,…")
+    train.add_argument("--recipe", choices=("gpt2", "modern"), help="of a GPT (gpt2, which transformers opens)")
+    train.add_argument(
+        "--precision", choices=("float32", "bfloat16", "float16"), help="bfloat16 on a GPU, else float32"
+    )
+    train.add_argument("--accumulate", type=int, default=1, metavar="N", help="cut each batch into N, to save memory")
+    train.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+
+
+def train(args: argparse.Namespace) -> int:
+    """`lessons train`, with a sampler and a figure from the rooms that training does not know."""
+    from lessons_lib.training.command import train_command
+
+    wanted = {name: value for name, value in vars(args).items() if name != "func"}
+    return train_command(write=_write, draw=_draw, **wanted)
+
+
+def _write(model, prompts: list[list[int]], end_id: int) -> list[list[int]]:
+    import torch
+
+    from lessons_lib.using.generating import generate
+    from lessons_lib.using.sampling import Sampling
+
+    sampling, generator = Sampling(temperature=0.8, top_k=50), torch.Generator().manual_seed(0)
+    return generate(model, prompts, sampling=sampling, max_new_tokens=48, stop_ids=(end_id,), generator=generator)
+
+
+def _draw(history, title: str) -> bytes:
+    from lessons_lib.views.learning_curve import learning_curve
+    from lessons_lib.views.picture import render
+
+    return render(learning_curve(history, title))
 
 
 def _command(

@@ -57,7 +57,7 @@ def test_fetch_begins_without_what_takes_seconds_to_import(folder):
 def test_python_m_lessons_lib_is_the_command():
     done = subprocess.run([sys.executable, "-m", "lessons_lib", "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: lessons ")
-    for command in ("list", "run", "refresh", "doctor", "fetch", "colab"):
+    for command in ("list", "run", "train", "refresh", "doctor", "fetch", "colab"):
         assert f"\n    {command} " in done.stdout
 
 
@@ -257,6 +257,31 @@ def test_colab_changes_nothing_when_one_file_is_wrong(folder, capsys):
     pyproject.unlink()
     assert lessons("colab", "--repo", "a/b", "--notebooks", folder) == 2
     assert "works in a checkout" in capsys.readouterr().err
+
+
+# train: the command as a whole, with the sampler and the figure that it brings; its parts have tests of their own
+
+
+@pytest.mark.parametrize("kind", ["gpt", "bert"])
+def test_train_makes_a_model_with_samples_and_a_curve(kind, tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("LESSONS_MAX_STEPS", raising=False)
+    (tmp_path / "tale.txt").write_text("\n\n".join(f"Once {n} bears went home. They were glad." for n in range(60)))
+    sizes = "d_model=16,n_layers=2,n_heads=2,context_length=16,rows=4"
+    wanted = ["--data", "tale.txt", "--budget", "steps=6", "--out", "made", "--config", sizes]
+    assert lessons("train", kind, *wanted) == 0
+    said = capfd.readouterr().out
+    assert "sample   " in said and ("▸" in said if kind == "gpt" else "___" in said)
+    assert (tmp_path / "made" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "made" / "model" / "model.safetensors").is_file()
+    assert lessons("train", kind, *wanted[:-4], "--out", "tale.txt") == 2
+    assert "tale.txt is a file" in capfd.readouterr().err
+
+
+def test_train_needs_data_a_budget_and_a_folder(capsys):
+    for words in (["t5"], ["gpt"], ["gpt", "--data", "kjv"], ["gpt", "--data", "kjv", "--budget", "1m"]):
+        with pytest.raises(SystemExit, match="2"):
+            lessons("train", *words)
+        assert "usage: lessons train" in capsys.readouterr().err
 
 
 # fetch and doctor are wired up; their own tests are elsewhere

@@ -32,6 +32,7 @@ from lessons_lib.training.objectives import (
 from lessons_lib.training.optimizers import make_optimizer, parameter_groups, parameter_roles
 from lessons_lib.training.pairs import Pair, Rows, next_sentence_pair, packed_rows, pair_rows, single_rows
 from lessons_lib.training.schedules import constant, warmup_cosine, warmup_stable_decay
+from lessons_lib.training.streams import TokenStream, kept_stream, make_stream, packed_documents
 
 __all__ = [
     "Causal",
@@ -43,19 +44,23 @@ __all__ = [
     "NotFiniteError",
     "Pair",
     "Rows",
+    "TokenStream",
     "causal_lm_loss",
     "constant",
     "count_tokens",
     "elbo_loss",
     "fit",
+    "kept_stream",
     "language_model_loss",
     "list_checkpoints",
     "load_checkpoint",
     "make_optimizer",
+    "make_stream",
     "masked_lm_loss",
     "next_sentence_pair",
     "next_token_loss",
     "next_tokens",
+    "packed_documents",
     "packed_rows",
     "pair_rows",
     "parameter_groups",

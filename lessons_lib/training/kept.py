@@ -41,8 +41,11 @@ def kept_folder(name: str, *versions: object) -> Path:
 
 
 @contextmanager
-def alone(folder: Path | str | None) -> Iterator[None]:
-    """Inside, no other program of the course trains into this folder; None asks for nothing."""
+def alone(folder: Path | str | None, doing: str = "training") -> Iterator[None]:
+    """Inside, no other program of the course writes into this folder; None asks for nothing.
+
+    `doing` is what another one is then said to be doing with the model.
+    """
     if folder is None:
         yield
         return
@@ -51,7 +54,7 @@ def alone(folder: Path | str | None) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print("Another lesson is training this model just now; waiting for it.")
+        print(f"Another lesson is {doing} this model just now; waiting for it.")
         lock.acquire()
     try:
         yield

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,18 @@ from torch.optim import Optimizer
 
 from lessons_lib.budget import max_steps
 from lessons_lib.training.accelerated import Accelerated
-from lessons_lib.training.checkpoints import newest_checkpoint, save_checkpoint
+from lessons_lib.training.checkpoints import newest_checkpoint
 from lessons_lib.training.failure import NotFiniteError, not_finite
 from lessons_lib.training.history import History
 from lessons_lib.training.interrupts import Interrupts
 from lessons_lib.training.progress import Progress
-from lessons_lib.training.schedules import Schedule
+from lessons_lib.training.saving import Saver, check_saving
+from lessons_lib.training.schedules import Schedule, scheduled
+from lessons_lib.training.splitting import cut
 from lessons_lib.training.state import RandomStates, same_randomness
 
 Loss = Callable[[Any, Any], tuple[Tensor, int]]
 Evaluate = Callable[[Any], "float | dict[str, float]"]
-
-SAVE_SECONDS = 60.0  # between two checkpoints, where checkpoint_every does not count steps
 
 __all__ = ["History", "NotFiniteError", "fit"]
 
@@ -40,6 +39,8 @@ def fit(
     schedule: Schedule | None = None,
     evaluate: Evaluate | None = None,
     evaluate_every: int | None = None,
+    report: Callable[[History], object] | None = None,
+    accumulate: int = 1,
     clip: float | None = 1.0,
     precision: str | None = None,
     first_step: int = 0,
@@ -55,9 +56,14 @@ def fit(
     token and how many tokens it is the mean of. `schedule(step)` is a factor on the optimizer's learning rates, which
     are put back at the end. `evaluate(model)` returns a number (recorded as "loss") or numbers by name; it runs without
     gradients, in eval mode, after every `evaluate_every` steps and at the end, and its random draws do not disturb the
-    training. Gradients longer than `clip` are shortened to it; None leaves them. `precision` is "float32", "bfloat16"
-    or "float16" (the last on a GPU only) for the arithmetic of the forward pass; weights stay as they are.
-    LESSONS_MAX_STEPS, if set, cuts the run short.
+    training; `report(history)` is called when it has been recorded. Gradients longer than `clip` are shortened to it;
+    None leaves them. `precision` is "float32", "bfloat16" or "float16" (the last on a GPU only) for the arithmetic of
+    the forward pass; weights stay as they are. LESSONS_MAX_STEPS, if set, cuts the run short.
+
+    With `accumulate` above 1 a batch is cut by its rows into that many parts, which go through the model one after the
+    other and need memory for one; where several processes train (`accelerate launch`, `torchrun`), each takes its share
+    of every batch. Each part weighs as much as it has tokens, so that loss and gradient are the whole batch's, if
+    `loss` is a mean over tokens.
 
     `checkpoint` is a folder of this run's own. The state is saved there every `checkpoint_every` steps, or every minute
     where that is None, at the end, and on Ctrl-C; the latest `keep` are kept. A run that finds a checkpoint there goes
@@ -69,10 +75,10 @@ def fit(
     model is left in eval mode. Raises NotFiniteError where a loss or gradient is NaN or infinite, before the weights
     take harm.
     """
-    _check(steps, first_step, clip, evaluate, evaluate_every)
-    _check_saving(first_step, checkpoint, checkpoint_every, keep)
+    _check(steps, first_step, clip, accumulate, evaluate, evaluate_every)
+    check_saving(first_step, checkpoint, checkpoint_every, keep)
     interrupts = Interrupts()
-    run = _Run(model, optimizer, loss, clip, precision, History(planned=steps), first_step, interrupts)
+    run = _Run(model, optimizer, loss, clip, precision, accumulate, History(planned=steps), first_step, interrupts)
     if checkpoint is not None:
         run.resume(Path(checkpoint))
     history, begin, limit = run.history, run.done, max_steps()
@@ -83,30 +89,34 @@ def fit(
 
     with (
         interrupts,
-        _scheduled(optimizer, schedule) as set_rate,
+        scheduled(optimizer, schedule) as set_rate,
         Progress(begin, end, shown=len(history), show=progress) as bar,
     ):
-        saver = _Saver(run, checkpoint, checkpoint_every, keep, set_rate)
+        saver = Saver(run, checkpoint, checkpoint_every, keep, set_rate)
         model.train()
         try:
             if history.steps and evaluation_due() and begin not in history.evaluation_steps:
-                run.evaluate(evaluate)  # the run before was stopped just there
+                run.evaluate(evaluate, report)  # the run before was stopped just there
             for step in range(begin, end):
                 set_rate(step)
                 run.step(step, batch(step))
                 bar.update(history)
                 if evaluation_due():
-                    run.evaluate(evaluate)
+                    run.evaluate(evaluate, report)
                 if saver.due() or run.done == end:
                     saver.save()
         except KeyboardInterrupt:
             history.stopped = f"interrupted after {run.done} of {steps} steps"
             saver.save()
+        except RuntimeError:
+            if run.accelerated.processes > 1:  # another process may be gone; what is whole here is worth keeping
+                saver.save()
+            raise
         finally:
             optimizer.zero_grad()
             model.eval()
     if history.stopped:
-        print(f"Training was {history.stopped}; the model keeps what it has learned.")
+        run.say(f"Training was {history.stopped}; the model keeps what it has learned.")
     elif end < steps:
         history.stopped = f"cut to {end} of {steps} steps by LESSONS_MAX_STEPS"
     return history
@@ -122,11 +132,13 @@ class _Run:
         loss: Loss,
         clip: float | None,
         precision: str | None,
+        accumulate: int,
         history: History,
         done: int,
         interrupts: Interrupts,
     ) -> None:
         self.model, self.optimizer, self.loss, self.clip, self.history = model, optimizer, loss, clip, history
+        self.accumulate = accumulate
         self.parameters = _trainable(model, optimizer)
         self.accelerated = Accelerated(model, optimizer, precision)
         self.interrupts = interrupts
@@ -137,10 +149,14 @@ class _Run:
         self.paused = 0.0  # seconds spent on evaluations and checkpoints
         self.started = time.perf_counter()
 
+    def say(self, line: str) -> None:
+        """Print it, in the process that speaks."""
+        if self.main:
+            print(line)
+
     def resume(self, folder: Path) -> None:
         """Go on from the newest sound checkpoint, if there is one."""
-        say = print if self.main else (lambda line: None)
-        found = newest_checkpoint(folder, report=say)
+        found = newest_checkpoint(folder, report=self.say)
         steps = self.history.planned
         if found is not None:
             if found.step > steps:
@@ -152,16 +168,13 @@ class _Run:
             self.history, self.done = found.history, found.step
             self.history.planned = steps
             self.started = time.perf_counter() - (found.history.seconds or [0.0])[-1]
-            say(f"Resumed at step {found.step} of {steps} from {folder.resolve().name}.")
+            self.say(f"Resumed at step {found.step} of {steps} from {folder.resolve().name}.")
         self.random = RandomStates.now()
 
     def step(self, step: int, batch: Any) -> None:
         """Forward, backward, update, record. Nothing of the model changes before the update, which runs to its end."""
         accelerated, history = self.accelerated, self.history
-        batch = accelerated.place(batch)
-        with accelerated.autocast():
-            loss, tokens = _checked(self.loss(accelerated.model, batch))
-        accelerated.backward(loss)
+        loss, tokens = self.gradient(batch)
         norm = accelerated.clip(self.parameters, math.inf if self.clip is None else self.clip)
         loss_now, norm_now = accelerated.numbers(loss, norm)
         learning_rate = self.optimizer.param_groups[0]["lr"]
@@ -175,19 +188,49 @@ class _Run:
             self.done = step + 1
             self.random = None if self.random is None else RandomStates.now()
 
-    def evaluate(self, evaluate: Evaluate) -> None:
+    def gradient(self, batch: Any) -> tuple[Tensor, int]:
+        """Add up the gradient of the batch's mean loss, part by part; return that loss, and how many tokens it counts.
+
+        How many there are in all is known only when the last part has been through the model: until then the first part
+        stands for all of them, and at the end the sum is put right.
+        """
+        accelerated = self.accelerated
+        parts = cut(accelerated.place(accelerated.share(batch)), self.accumulate)
+        losses, counts, expected = [], [], 0
+        for number, part in enumerate(parts, start=1):
+            with accelerated.autocast():
+                loss, tokens = _checked(self.loss(accelerated.model, part))
+            expected = expected or max(1, accelerated.total(tokens) * len(parts))
+            share = accelerated.processes * tokens / expected
+            accelerated.backward(loss if share == 1 else loss * share, last=number == len(parts))
+            losses.append(loss.detach())
+            counts.append(tokens)
+        if accelerated.processes == len(parts) == 1:
+            return losses[0], counts[0]
+        summed = torch.stack([loss * count for loss, count in zip(losses, counts, strict=True)]).sum()
+        tokens = accelerated.total(sum(counts))
+        if tokens not in (0, expected):
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad *= expected / tokens
+        return accelerated.total(summed) / max(1, tokens), tokens
+
+    def evaluate(self, evaluate: Evaluate, report: Callable[[History], object] | None) -> None:
         """Record `evaluate(model)` after the steps done; leave the random state and the training clock as they were."""
         self.model.eval()
         try:
-            with self.pause(), same_randomness(), self.accelerated.autocast(), torch.no_grad():
-                found = evaluate(self.model)
+            with self.pause(), same_randomness():
+                with self.accelerated.autocast(), torch.no_grad():
+                    found = evaluate(self.model)
+                found = found if isinstance(found, dict) else {"loss": found}
+                found = {name: float(value) for name, value in found.items()}
+                with self.interrupts.held():
+                    self.history.evaluation_steps.append(self.done)
+                    self.history.evaluations.append(found)
+                    if report is not None:
+                        report(self.history)
         finally:
             self.model.train()
-        found = found if isinstance(found, dict) else {"loss": found}
-        found = {name: float(value) for name, value in found.items()}
-        with self.interrupts.held():
-            self.history.evaluation_steps.append(self.done)
-            self.history.evaluations.append(found)
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -197,37 +240,6 @@ class _Run:
             yield
         finally:
             self.paused += time.perf_counter() - began
-
-
-@dataclass
-class _Saver:
-    """Saves the checkpoints of a run; does nothing where there is no folder for them."""
-
-    run: _Run
-    folder: Path | str | None
-    every: int | None
-    keep: int
-    set_rate: Callable[[int | None], None]
-
-    def __post_init__(self) -> None:
-        self.saved = self.run.done  # the step of the latest checkpoint
-        self.time = time.monotonic()
-
-    def due(self) -> bool:
-        if self.every:
-            return self.run.done % self.every == 0
-        return time.monotonic() - self.time >= SAVE_SECONDS
-
-    def save(self) -> None:
-        """Save the state after the last whole step, with the learning rates that no schedule has changed."""
-        run = self.run
-        if self.folder is None or not run.main or run.done == self.saved:
-            return
-        with run.interrupts.held(), run.pause():
-            self.set_rate(None)
-            options = {"history": run.history, "keep": self.keep, "scaler": run.scaler, "random_states": run.random}
-            save_checkpoint(self.folder, run.model, run.optimizer, run.done, **options)
-            self.saved, self.time = run.done, time.monotonic()
 
 
 def _checked(result: Any) -> tuple[Tensor, int]:
@@ -252,48 +264,16 @@ def _trainable(model: nn.Module, optimizer: Optimizer) -> list[nn.Parameter]:
     return parameters
 
 
-@contextmanager
-def _scheduled(optimizer: Optimizer, schedule: Schedule | None) -> Iterator[Callable[[int | None], None]]:
-    """A function that sets the learning rates of a step, or of None those of before; at the end they are those."""
-    base = [group["lr"] for group in optimizer.param_groups]
-
-    def put_back() -> None:
-        for group, rate in zip(optimizer.param_groups, base, strict=True):
-            group["lr"] = rate
-
-    def set_rate(step: int | None) -> None:
-        if schedule is None:
-            return
-        factor = None if step is None else schedule(step)
-        put_back()
-        for group in optimizer.param_groups if factor is not None else ():
-            group["lr"] = group["lr"] * factor
-
-    try:
-        yield set_rate
-    finally:
-        put_back()
-
-
-def _check(steps: int, first_step: int, clip: float | None, evaluate: Any, evaluate_every: int | None) -> None:
+def _check(
+    steps: int, first_step: int, clip: float | None, accumulate: int, evaluate: Any, evaluate_every: int | None
+) -> None:
     if steps < 1 or not 0 <= first_step <= steps:
         raise ValueError(
             f"steps is {steps} and first_step {first_step}: it takes 1 step or more, begun at one of them."
         )
     if clip is not None and not clip > 0:
         raise ValueError(f"clip is {clip}: it must be above 0, or None for no clipping.")
+    if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
+        raise ValueError(f"accumulate is {accumulate!r}: a batch is cut into 1 part or more.")
     if evaluate_every is not None and (evaluate is None or evaluate_every < 1):
         raise ValueError(f"evaluate_every is {evaluate_every}: it must be 1 or more, and needs evaluate=.")
-
-
-def _check_saving(first_step: int, checkpoint: Path | str | None, checkpoint_every: int | None, keep: int) -> None:
-    if checkpoint is None:
-        if checkpoint_every is not None:
-            raise ValueError("checkpoint_every needs checkpoint=, the folder that the run is saved in.")
-        return
-    if first_step:
-        raise ValueError(f"first_step is {first_step}, and a checkpoint says itself where the run goes on: give one.")
-    if keep < 1 or (checkpoint_every is not None and checkpoint_every < 1):
-        raise ValueError(f"checkpoint_every is {checkpoint_every} and keep {keep}: both must be 1 or more.")
-    if Path(checkpoint).exists() and not Path(checkpoint).is_dir():
-        raise ValueError(f"checkpoint is {str(checkpoint)!r}, which is a file: name a folder.")

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from lessons_lib.models.checks import check_sizes
 from lessons_lib.text.vocab import IGNORE, PAD
+from lessons_lib.training.packing import first_fit, padded, same_text
 
 FOLLOWS, RANDOM = 0, 1  # the classes of next-sentence prediction, in transformers' order
 
@@ -78,14 +77,14 @@ class Rows(NamedTuple):
 def pair_rows(pairs: Sequence[Pair], cls_id: int, sep_id: int) -> Rows:
     """[CLS] first [SEP] second [SEP] for each pair, padded; segment 0 up to the first [SEP], then 1."""
     rows = [([cls_id, *a, sep_id], [*b, sep_id]) for a, b, _ in pairs]
-    ids = _padded([a + b for a, b in rows])
-    segments = _padded([[0] * len(a) + [1] * len(b) for a, b in rows])
+    ids = padded([a + b for a, b in rows])
+    segments = padded([[0] * len(a) + [1] * len(b) for a, b in rows])
     return Rows(ids, segments, torch.tensor([label for *_, label in pairs]))
 
 
 def single_rows(texts: Sequence[Sequence[int]], cls_id: int, sep_id: int) -> Rows:
     """[CLS] text [SEP] for each text, padded; all of segment 0."""
-    ids = _padded([[cls_id, *text, sep_id] for text in texts])
+    ids = padded([[cls_id, *text, sep_id] for text in texts])
     return Rows(ids, torch.zeros_like(ids))
 
 
@@ -95,27 +94,9 @@ def packed_rows(texts: Sequence[Sequence[int]], cls_id: int, sep_id: int, length
     The longest first, each into the first row with room for it (first-fit decreasing). Each text's places begin at 0.
     Raises ValueError for a text that does not fit into a row by itself.
     """
-    check_sizes(length=length)
-    rows: list[list[list[int]]] = []
-    room: list[int] = []  # in each row
-    for text in sorted(([cls_id, *text, sep_id] for text in texts), key=len, reverse=True):
-        if len(text) > length:
-            raise ValueError(f"A text of {len(text)} ids, with [CLS] and [SEP], does not fit into {length}. Cut it.")
-        place = next((i for i, free in enumerate(room) if free >= len(text)), len(rows))
-        if place == len(rows):
-            rows.append([])
-            room.append(length)
-        rows[place].append(text)
-        room[place] -= len(text)
-    ids = _padded([[i for text in row for i in text] for row in rows], length)
-    places = _padded([[place for text in row for place in range(len(text))] for row in rows], length)
-    owner = _padded([[n for n, text in enumerate(row, start=1) for _ in text] for row in rows], length)
-    return Rows(ids, torch.zeros_like(ids), None, places, same_text(owner))
-
-
-def same_text(owner: Int64[Tensor, "batch seq"]) -> Bool[Tensor, "batch seq seq"]:
-    """Who may look at whom in packed rows: tokens of one text at each other; padding (owner 0) is looked at by none."""
-    return (owner[:, :, None] == owner[:, None, :]) & (owner > 0)[:, None, :]
+    packed = first_fit([[cls_id, *text, sep_id] for text in texts], length, what="with [CLS] and [SEP]")
+    segments = torch.zeros_like(packed.ids)
+    return Rows(packed.ids, segments, None, packed.places, same_text(packed.owner))
 
 
 def joined_rows(parts: Sequence[Rows]) -> Rows:
@@ -134,10 +115,3 @@ def joined_rows(parts: Sequence[Rows]) -> Rows:
         return Rows(ids, segments)
     labels = [part.labels if part.labels is not None else torch.full((len(part.ids),), IGNORE) for part in parts]
     return Rows(ids, segments, torch.cat(labels))
-
-
-def _padded(rows: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
-    if not rows:
-        raise ValueError("There is no text: give at least one.")
-    length = max(map(len, rows)) if length is None else length
-    return torch.tensor([[*row, *[PAD] * (length - len(row))] for row in rows])  # batch seq

@@ -4,7 +4,10 @@
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch.optim import Optimizer
 
 Schedule = Callable[[int], float]
 
@@ -48,6 +51,30 @@ def warmup_stable_decay(*, steps: int, warmup: int = 0, decay: int, final: float
         return 1 - (1 - final) * _progress(step, steps - 1 - decay, steps - 1)
 
     return factor
+
+
+@contextmanager
+def scheduled(optimizer: Optimizer, schedule: Schedule | None) -> Iterator[Callable[[int | None], None]]:
+    """For `fit`: a function that sets the learning rates of a step, or, for None, those of before; at the end they are
+    those again."""
+    base = [group["lr"] for group in optimizer.param_groups]
+
+    def put_back() -> None:
+        for group, rate in zip(optimizer.param_groups, base, strict=True):
+            group["lr"] = rate
+
+    def set_rate(step: int | None) -> None:
+        if schedule is None:
+            return
+        factor = None if step is None else schedule(step)
+        put_back()
+        for group in optimizer.param_groups if factor is not None else ():
+            group["lr"] = group["lr"] * factor
+
+    try:
+        yield set_rate
+    finally:
+        put_back()
 
 
 def _rise(step: int, warmup: int) -> float:

@@ -1,8 +1,9 @@
 """Training that is killed with SIGKILL and started again until it is done: a script for test_checkpoints.
 
-`killed_run.py alone FOLDER` trains in this process; it prints a line a step, and last the digest of what came out:
-weights, optimizer, history and random streams. `killed_run.py forked FOLDER RUNS KILLS` trains RUNS times in child
-processes, each killed KILLS times at random moments, most of them within a save, and prints a record of each.
+`killed_run.py KIND alone FOLDER` trains in this process; it prints a line a step, and last the digest of what came out:
+weights, optimizer, history and random streams. `killed_run.py KIND forked FOLDER KILLS…` trains once for each
+number, in child processes that are killed so many times at random moments, most of them within a save, and prints a
+record of each run. KIND is "small", a few layers, or "gpt", a GPT whose batches go through it in parts, in bfloat16.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lessons_lib.models.gpt import GPT, GPTConfig
 from lessons_lib.training import checkpoints, fit, language_model_loss, list_checkpoints, make_optimizer, warmup_cosine
 
 STEPS, EVERY, VOCAB = 40, 2, 12
@@ -39,13 +41,21 @@ def evaluate(model):
     return {"noisy": np.random.rand() + torch.rand(()) + language_model_loss(model, batch(0))[0]}
 
 
-def train(folder, announce=lambda step: None):
+def make(kind):
+    """The model of a kind, and what `fit` is given for it."""
+    if kind == "gpt":
+        model = GPT(GPTConfig(VOCAB, 8, d_model=16, n_layers=2, n_heads=2, dropout=0.2))
+        return model, {"accumulate": 3, "precision": "bfloat16"}
+    return nn.Sequential(nn.Embedding(VOCAB, 8), nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, VOCAB)), {}
+
+
+def train(kind, folder, announce=lambda step: None):
     """Train to the end, from wherever the folder says; return the digest. Seeds matter only where it says nothing."""
     seed = time.time_ns() % 10**6 if list_checkpoints(folder) else 0
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    model = nn.Sequential(nn.Embedding(VOCAB, 8), nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, VOCAB))
+    model, options = make(kind)
     optimizer = make_optimizer(model, 0.02, kind="muon")
     settings = {"schedule": warmup_cosine(steps=STEPS, warmup=5), "evaluate": evaluate, "evaluate_every": 7}
     history = fit(
@@ -58,6 +68,7 @@ def train(folder, announce=lambda step: None):
         checkpoint_every=EVERY,
         progress=False,
         **settings,
+        **options,
     )
     assert history.steps == list(range(STEPS)) and history.seconds == sorted(history.seconds)
     digest = hashlib.sha256()
@@ -98,7 +109,7 @@ def prepare_death(moment, save):
     checkpoints._write = write
 
 
-def child(folder, moment, dice):
+def child(kind, folder, moment, dice):
     """Start a process that trains and is killed at `moment` (None: at none); return how it ended, and its digest."""
     reader, writer = os.pipe()
     save, steps, pause = dice.randint(1, 3), dice.randint(1, 6), dice.random() * 0.02
@@ -106,7 +117,7 @@ def child(folder, moment, dice):
     if pid == 0:
         if moment and moment != "between steps":
             prepare_death(moment, max(save, 2 if moment == "removing the old one" else 1))
-        digest = train(folder, lambda step: os.write(writer, b"step\n") and None)
+        digest = train(kind, folder, lambda step: os.write(writer, b"step\n") and None)
         os.write(writer, digest.encode() + b"\n")
         os._exit(0)
     os.close(writer)
@@ -120,26 +131,26 @@ def child(folder, moment, dice):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said[-1] if said else ""
 
 
-def killed_run(folder, kills, dice):
+def killed_run(kind, folder, kills, dice):
     """Kill a run `kills` times, and let it end. Return what the test looks at."""
     moments = [MOMENTS[number % len(MOMENTS)] for number in range(kills)]
     dice.shuffle(moments)
-    codes = [child(folder, moment, dice)[0] for moment in moments]
-    code, digest = child(folder, None, dice)
+    codes = [child(kind, folder, moment, dice)[0] for moment in moments]
+    code, digest = child(kind, folder, None, dice)
     return {"moments": moments, "codes": codes, "last code": code, "digest": digest}
 
 
-def main(how, folder, runs="0", kills="0"):
+def main(kind, how, folder, *kills):
     torch.set_num_threads(1)
     if how == "alone":
-        print(train(folder, lambda step: print("step", step, flush=True)))
+        print(train(kind, folder, lambda step: print("step", step, flush=True)))
         return
     import accelerate  # noqa: F401  loaded here once, and not again in every child
 
     make_optimizer(nn.Linear(2, 2), kind="muon")  # likewise: this loads a great deal
-    for seed in range(int(runs)):
+    for seed, number in enumerate(kills):
         sys.stdout.flush()
-        print(json.dumps(killed_run(Path(folder) / f"run-{seed}", int(kills), random.Random(seed))))
+        print(json.dumps(killed_run(kind, Path(folder) / f"run-{seed}", int(number), random.Random(seed))))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from lessons_lib.training import (
     loop,
     make_optimizer,
     save_checkpoint,
+    saving,
     warmup_cosine,
 )
 
@@ -367,11 +368,11 @@ def test_a_run_cut_short_goes_on(tmp_path, monkeypatch):
 
 def test_when_it_saves(tmp_path, monkeypatch):
     seen = []
-    real = loop.save_checkpoint
-    monkeypatch.setattr(loop, "save_checkpoint", lambda *a, **k: seen.append(a[3]) or real(*a, **k))
+    real = saving.save_checkpoint
+    monkeypatch.setattr(saving, "save_checkpoint", lambda *a, **k: seen.append(a[3]) or real(*a, **k))
     Run().train(7, checkpoint=tmp_path / "steps", checkpoint_every=3)
     Run().train(7, checkpoint=tmp_path / "end")
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(saving, "SAVE_SECONDS", 0.0)
     Run().stopped_in(2, checkpoint=tmp_path / "time")
     Run().stopped_in(0, checkpoint=tmp_path / "nothing")
     assert seen == [3, 6, 7, 7, 1, 2]
@@ -408,7 +409,7 @@ def test_only_the_main_process_saves_and_speaks(tmp_path, monkeypatch, capsys):
         real(self, *arguments)
         self._accelerator = type("Second", (), {"is_main_process": False, "scaler": None})()
         self.clip = nn.utils.clip_grad_norm_
-        self.backward = torch.Tensor.backward
+        self.backward = lambda loss, last: loss.backward()
 
     monkeypatch.setattr(loop.Accelerated, "__init__", second)
     assert Run().train(7, checkpoint=tmp_path).steps == list(range(7))
@@ -716,14 +717,14 @@ def helper(*arguments):
 @pytest.fixture(scope="module")
 def unkilled(tmp_path_factory):
     """The digest of a run that nobody kills."""
-    said, err = helper("alone", tmp_path_factory.mktemp("unkilled")).communicate(timeout=120)
+    said, err = helper("small", "alone", tmp_path_factory.mktemp("unkilled")).communicate(timeout=120)
     assert said, err
     return said.split()[-1]
 
 
 def test_twenty_kills_and_the_same_weights_every_time(tmp_path, unkilled):
     """Four runs of forty steps, each killed five times: between steps, or within a save."""
-    process = helper("forked", tmp_path, 4, 5)
+    process = helper("small", "forked", tmp_path, 5, 5, 5, 5)
     said, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
     runs = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
@@ -735,13 +736,23 @@ def test_twenty_kills_and_the_same_weights_every_time(tmp_path, unkilled):
 
 
 def test_a_killed_interpreter_and_a_new_one(tmp_path, unkilled):
-    first = helper("alone", tmp_path)
+    first = helper("small", "alone", tmp_path)
     with first.stdout, first.stderr:
         for line in first.stdout:
             if line == "step 23\n":
                 time.sleep(random.Random(1).random() * 0.01)
                 first.kill()
         assert first.wait() == -signal.SIGKILL
-    said, err = helper("alone", tmp_path).communicate(timeout=120)
+    said, err = helper("small", "alone", tmp_path).communicate(timeout=120)
     assert said.startswith("Resumed at step "), err
     assert said.split()[-1] == unkilled
+
+
+def test_a_killed_gpt_in_parts_and_bfloat16(tmp_path):
+    """Batches in three parts, the forward pass in bfloat16: the same bits after three kills as after none."""
+    process = helper("gpt", "forked", tmp_path, 0, 3)
+    said, err = process.communicate(timeout=150)
+    assert process.returncode == 0, err
+    whole, killed = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    assert killed["codes"] == [-signal.SIGKILL] * 3 and whole["codes"] == []
+    assert (killed["last code"], killed["digest"]) == (whole["last code"], whole["digest"]) == (0, killed["digest"])
