@@ -6,7 +6,7 @@ import platform
 import torch
 import transformers
 
-from benchmarks import bert_step
+from benchmarks import bert_step, gpt_step, gpt_writing, utilisation
 from benchmarks.timing import table
 
 
@@ -18,7 +18,8 @@ def main() -> None:
         f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}, "
         f"{torch.get_num_threads()} thread(s). Medians over {repeats} turns, in brackets the least and the most."
     )
-    print(table([bert_step.compare(repeats=repeats)]))
+    print(table([benchmark.compare(repeats=repeats) for benchmark in (bert_step, gpt_step, gpt_writing)]))
+    print(utilisation.measure(repeats=repeats))
 
 
 if __name__ == "__main__":

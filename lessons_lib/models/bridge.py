@@ -1,6 +1,7 @@
-"""The bridge to transformers, exact and in both directions: our BERT's weights in theirs, and theirs in ours.
+"""The bridge to transformers, exact and in both directions: our BERT's and GPT's weights in theirs, and theirs in ours.
 
-Nothing is computed here. Both sides have the same tensors under other names, so the results agree to rounding.
+Nothing is computed here. Both sides have the same tensors under other names, so the results agree to rounding. GPT's
+names and shapes are in bridge_gpt.py.
 """
 
 import re
@@ -12,6 +13,8 @@ from torch import nn
 
 from lessons_lib.models.bert import BERT, BERTConfig
 from lessons_lib.models.bert_heads import BERTClassifier, BERTForPreTraining, BERTSpanFinder, BERTTagger
+from lessons_lib.models.bridge_gpt import gpt2_config, gpt2_name, gpt2_state, gpt_config, gpt_state
+from lessons_lib.models.gpt import GPT
 
 # Our name of a tensor → transformers' name, inside the encoder and in front of it.
 _ENCODER = (
@@ -36,7 +39,9 @@ _HEADS = {
 
 
 def their_names(model: nn.Module) -> dict[str, str]:
-    """Our name → transformers' name, for every tensor of the model."""
+    """Our name → transformers' name, for every tensor of the model; in GPT-2, three of ours are parts of one."""
+    if isinstance(model, GPT):
+        return {name: gpt2_name(name) for name in model.state_dict()}
     classifier = "qa_outputs." if isinstance(model, BERTSpanFinder) else "classifier."
     return {name: _their_name(name, isinstance(model, BERT), classifier) for name in model.state_dict()}
 
@@ -58,29 +63,46 @@ def to_transformers(model: nn.Module) -> Any:
 
     BERT → BertModel; BERTForPreTraining → BertForPreTraining, or BertForMaskedLM without next-sentence head;
     BERTClassifier, BERTTagger and BERTSpanFinder → BertForSequenceClassification, …TokenClassification and
-    …QuestionAnswering. The last two have no pooler there: it is left behind. Raises TypeError for another model.
+    …QuestionAnswering. The last two have no pooler there: it is left behind. GPT → GPT2LMHeadModel.
+
+    Raises TypeError for another model, ValueError for a GPT with parts that GPT-2 does not have.
     """
     import transformers
 
-    if isinstance(model, BERT):
+    if isinstance(model, GPT):
+        theirs = transformers.GPT2LMHeadModel(gpt2_config(model.config))
+    elif isinstance(model, BERT):
         theirs = transformers.BertModel(_their_config(model), add_pooling_layer=model.pooler is not None)
     else:
         theirs = getattr(transformers, _their_class(model))(_their_config(model))
-    first = next(model.parameters())
-    theirs = theirs.to(device=first.device, dtype=first.dtype).train(model.training)
-    _copy(model, theirs, drop="encoder.pooler." if isinstance(model, (BERTTagger, BERTSpanFinder)) else None)
+    theirs = _placed(theirs, like=model)
+    if isinstance(model, GPT):
+        theirs.load_state_dict(gpt2_state(model.state_dict()))
+    else:
+        _copy(model, theirs, drop="encoder.pooler." if isinstance(model, (BERTTagger, BERTSpanFinder)) else None)
     return theirs
 
 
+def _placed(model: nn.Module, *, like: nn.Module) -> nn.Module:
+    """The model on the device of the other, of its precision, in its mode."""
+    first = next(like.parameters())
+    return model.to(device=first.device, dtype=first.dtype).train(like.training)
+
+
 def from_transformers(theirs: Any) -> nn.Module:
-    """Our model with the weights of transformers' BertModel, BertForPreTraining, BertForMaskedLM or a task model.
+    """Our model with the weights of transformers' GPT2LMHeadModel, BertModel, BertForPreTraining, BertForMaskedLM or of
+    a BERT's task model.
 
     On the same device, in the same mode. Raises TypeError for another class, ValueError for a configuration that our
-    BERT does not have (another activation, a decoder, no padding, a masked-word head that is not tied).
+    BERT or GPT does not have (another activation, cross-attention, no padding, a masked-word head that is not tied).
     """
     kind = type(theirs).__name__
     if kind not in _CLASSES:
         raise TypeError(f"There is no counterpart of {kind} here; there is one of {', '.join(_CLASSES)}.")
+    if kind == "GPT2LMHeadModel":
+        ours = _placed(GPT(gpt_config(theirs.config)), like=theirs)
+        ours.load_state_dict(gpt_state(theirs.state_dict(), list(ours.state_dict())))
+        return ours
     config = _our_config(theirs.config)
     labels = [theirs.config.id2label[i] for i in range(theirs.config.num_labels)]
     if kind == "BertModel":
@@ -95,8 +117,7 @@ def from_transformers(theirs: Any) -> nn.Module:
         ours = BERTTagger(BERT(config, pooler=False), labels, theirs.config.classifier_dropout)
     else:
         ours = BERTSpanFinder(BERT(config, pooler=False))
-    first = next(theirs.parameters())
-    ours = ours.to(device=first.device, dtype=first.dtype).train(theirs.training)
+    ours = _placed(ours, like=theirs)
     state = theirs.state_dict()
     ours.load_state_dict({mine: state[name] for mine, name in their_names(ours).items()})
     return ours
@@ -109,6 +130,7 @@ _CLASSES = (
     "BertForSequenceClassification",
     "BertForTokenClassification",
     "BertForQuestionAnswering",
+    "GPT2LMHeadModel",
 )
 
 
@@ -179,24 +201,33 @@ def export(model: nn.Module, tokenizer: Any, folder: str | Path) -> Path:
     """Write a folder that `AutoModel…from_pretrained` and `pipeline` open: the model, and the tokenizer of `to_hf`.
 
     A `BERTForPreTraining` is written as BertForMaskedLM, what "fill-mask" opens, without its next-sentence head; keep
-    both heads with `to_transformers(model).save_pretrained(folder)`. Raises FileExistsError for a folder that holds
-    anything, ValueError for a tokenizer of another size or padding, TypeError for a model that is no BERT of ours.
+    both heads with `to_transformers(model).save_pretrained(folder)`. A `GPT` is opened by "text-generation", and begins
+    and ends its texts with the tokenizer's tokens for that, where it has them. Raises FileExistsError for a folder that
+    holds anything, ValueError for a tokenizer of another size or padding, or a GPT with parts that GPT-2 does not have,
+    TypeError for a model that is neither BERT nor GPT of ours.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder.name!r} is there and not empty: name another folder, or empty this one.")
-    if not isinstance(model, BERT):
+    if not isinstance(model, (BERT, GPT)):
         _their_class(model)
-    size, pad_id = model.config.vocab_size, model.config.pad_id
+    size, pad_id = model.config.vocab_size, getattr(model.config, "pad_id", None)
     if tokenizer.vocab_size != size:
         raise ValueError(f"The tokenizer has {tokenizer.vocab_size} tokens, the model {size}: they belong to others.")
     if isinstance(model, BERTForPreTraining) and model.next is not None:
         model = _without_next_sentence(model)
     theirs_tokenizer = tokenizer.to_hf()
-    if theirs_tokenizer.pad_token_id not in (None, pad_id):
+    if pad_id is not None and theirs_tokenizer.pad_token_id not in (None, pad_id):
         raise ValueError(f"The tokenizer pads with {theirs_tokenizer.pad_token_id}, the model's pad_id is {pad_id}.")
     theirs_tokenizer.model_max_length = model.config.context_length
-    to_transformers(model).save_pretrained(folder)
+    theirs = to_transformers(model)
+    if isinstance(model, GPT):
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            for settings in (theirs.config, theirs.generation_config):
+                setattr(settings, name, getattr(theirs_tokenizer, name))
+        half = max(1, model.config.context_length // 2)  # the other half is for what the text begins with
+        theirs.generation_config.max_new_tokens = min(256, half)
+    theirs.save_pretrained(folder)
     theirs_tokenizer.save_pretrained(folder)
     return folder
 
@@ -204,8 +235,6 @@ def export(model: nn.Module, tokenizer: Any, folder: str | Path) -> Path:
 def _without_next_sentence(model: BERTForPreTraining) -> BERTForPreTraining:
     bare = BERTForPreTraining(model.config, next_sentence=False)
     kept = {name: tensor for name, tensor in model.state_dict().items() if name in bare.state_dict()}
-    first = next(model.parameters())
-    with torch.no_grad():
-        bare = bare.to(device=first.device, dtype=first.dtype).train(model.training)
-        bare.load_state_dict(kept)
+    bare = _placed(bare, like=model)
+    bare.load_state_dict(kept)
     return bare

@@ -61,6 +61,27 @@ def test_explicit_attention_equals_pytorch(mask, dtype, biased):
         torch.testing.assert_close(explicit, theirs, rtol=0, atol=TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("return_weights", [False, True], ids=["fused", "explicit"])
+@pytest.mark.parametrize("biased", [False, True], ids=["plain", "alibi"])
+@pytest.mark.parametrize("name", ["none", "padding", "per head"])
+def test_causal_in_a_word_is_the_mask_spelled_out(name, biased, return_weights):
+    mask, bias = MASKS[name], alibi_bias(HEADS, SEQ) if biased else None
+    spelled = causal_mask(SEQ) if mask is None else causal_mask(SEQ) & mask
+    how = {"bias": bias, "return_weights": return_weights}
+    found, expected = attention(*qkv(), mask, causal=True, **how), attention(*qkv(), spelled, **how)
+    for one, other in zip(found, expected, strict=True) if return_weights else [(found, expected)]:
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("queries", [1, 2, 4])
+@pytest.mark.parametrize("return_weights", [False, True], ids=["fused", "explicit"])
+def test_fewer_causal_queries_are_the_last_ones(queries, return_weights):
+    q, k, v = qkv()
+    found = attention(q[:, :, -queries:], k, v, causal=True, return_weights=return_weights)
+    found = found[0] if return_weights else found
+    torch.testing.assert_close(found, attention(q, k, v, causal_mask(SEQ))[:, :, -queries:])
+
+
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
 def test_weights_are_a_distribution_over_what_may_be_seen(mask):
     output, weights = attention(*qkv(), mask, return_weights=True)
@@ -99,13 +120,36 @@ def test_large_scores_do_not_overflow():
 @given(seed=st.integers(0, 10_000), place=st.integers(0, SEQ - 1))
 def test_changing_the_future_never_changes_the_past(seed, place):
     torch.manual_seed(seed)
-    model = MultiHeadAttention(8, 2, rotary=seed % 2 == 0)
+    model = MultiHeadAttention(8, 2, rotary=seed % 2 == 0, qk_norm=seed % 3 == 0, bias=seed % 5 > 0)
     x = torch.randn(2, SEQ, 8)
     changed = x.clone()
     changed[:, place:] = torch.randn(2, SEQ - place, 8)
     before, after = model(x, mask=causal_mask(SEQ)), model(changed, mask=causal_mask(SEQ))
     torch.testing.assert_close(after[:, :place], before[:, :place], rtol=0, atol=1e-6)
     assert not torch.allclose(after[:, place:], before[:, place:])
+    torch.testing.assert_close(model(x, causal=True), before)
+
+
+@pytest.mark.parametrize("rotary", [False, True])
+def test_qk_norm_keeps_every_score_within_the_root_of_d_head(rotary):
+    torch.manual_seed(0)
+    model, x = MultiHeadAttention(8, 2, rotary=rotary, qk_norm=True), 1000 * torch.randn(2, SEQ, 8)
+    _, weights = model(x, return_weights=True)
+    scores = weights.log() - weights.log().mean(-1, keepdim=True)  # up to what each row has in common
+    assert scores.abs().max() <= 2 * 4**0.5 + 1e-4 and scores.abs().max() > 0.5
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in MultiHeadAttention(8, 2).parameters())
+    q, k, v = (model.split(part(x)) for part in (model.query, model.key, model.value))
+    q, k = (F.normalize(vectors, dim=-1) * 4**0.5 for vectors in (q, k))
+    if not rotary:
+        torch.testing.assert_close(model(x), model.output(model.merge(attention(q, k, v))), rtol=1e-4, atol=1e-2)
+
+
+def test_without_bias_there_are_matrices_alone():
+    model = MultiHeadAttention(8, 2, bias=False)
+    assert [name for name, _ in model.named_parameters()] == [
+        f"{part}.weight" for part in ("query", "key", "value", "output")
+    ]
+    assert (model(torch.zeros(1, 3, 8)) == 0).all()
 
 
 def test_attention_alone_is_blind_to_order():
@@ -138,15 +182,18 @@ def test_split_and_merge_are_inverse_and_keep_each_head_together():
     assert torch.equal(model.merge(model.split(x)), x)
 
 
+@pytest.mark.parametrize("qk_norm", [False, True], ids=["plain", "qk_norm"])
 @pytest.mark.parametrize("rotary", [False, True])
-def test_with_a_cache_one_token_at_a_time_gives_the_same(rotary):
+def test_with_a_cache_one_token_at_a_time_gives_the_same(rotary, qk_norm):
     torch.manual_seed(0)
-    model, x, cache = MultiHeadAttention(8, 2, rotary=rotary), torch.randn(2, 6, 8), KeyValues()
+    model, x, cache = MultiHeadAttention(8, 2, rotary=rotary, qk_norm=qk_norm), torch.randn(2, 6, 8), KeyValues()
     full = model(x, mask=causal_mask(6))
     steps = [model(x[:, :3], mask=causal_mask(3), cache=cache), model(x[:, 3:4], cache=cache)]
-    steps.append(model(x[:, 4:], mask=causal_mask(2, past=4), cache=cache))
+    steps.append(model(x[:, 4:], causal=True, cache=cache))
     torch.testing.assert_close(torch.cat(steps, dim=1), full)
     assert len(cache) == 6
+    cache.cut(4)
+    torch.testing.assert_close(model(x[:, 4:], mask=causal_mask(2, past=4), cache=cache), full[:, 4:])
 
 
 def test_a_cache_computes_a_memory_once_and_its_rows_can_be_chosen():

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lessons_lib.models.layers import (
     Block,
     BlockCache,
+    DecoderCache,
     FeedForward,
     LayerNorm,
     RMSNorm,
@@ -61,6 +63,28 @@ def test_feed_forward_treats_every_place_alone(x):
     assert FeedForward(12, 7, activation="gelu").widen.out_features == 7
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_gated_feed_forward_is_three_maps(x, bias):
+    model = FeedForward(12, 7, activation="silu", gated=True, bias=bias)
+    gate, wide = model.gate(x), model.widen(x)
+    torch.testing.assert_close(model(x), model.narrow(gate * gate.sigmoid() * wide))
+    assert sum(p.numel() for p in model.parameters()) == 3 * 12 * 7 + bias * (7 + 7 + 12)
+    assert FeedForward(12, 7).gate is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("relu_squared", lambda x: x.clamp(min=0) ** 2),
+        ("silu", lambda x: x * torch.sigmoid(x)),
+        ("gelu_tanh", lambda x: 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))),
+        ("gelu", lambda x: x * torch.distributions.Normal(0, 1).cdf(x)),
+    ],
+)
+def test_activations_by_formula(x, name, expected):
+    torch.testing.assert_close(FeedForward(12, activation=name).activation(x), expected(x), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_a_block_equals_the_encoder_layer_of_pytorch(x, norm):
     ours = randomise(Block(12, 3, 20, norm=norm)).eval()
@@ -75,6 +99,17 @@ def test_a_block_equals_the_encoder_layer_of_pytorch(x, norm):
     theirs.norm1.load_state_dict(ours.attention_norm.state_dict())
     theirs.norm2.load_state_dict(ours.feed_forward_norm.state_dict())
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_parts_of_a_block_are_those_asked_for(x):
+    block = Block(12, 3, norm_kind="rms", activation="silu", gated=True, rotary=True, qk_norm=True, bias=False)
+    assert isinstance(block.attention_norm, RMSNorm) and isinstance(block.feed_forward_norm, RMSNorm)
+    assert block.attention.rotary and block.attention.qk_norm and block.feed_forward.gate is not None
+    assert not any(name.endswith("bias") for name, _ in block.named_parameters())
+    torch.testing.assert_close(block(x, causal=True), block(x, mask=causal_mask(5)))
+    halfway = x + block.attention(F.rms_norm(x, (12,), eps=1e-5), causal=True)
+    expected = halfway + block.feed_forward(F.rms_norm(halfway, (12,), eps=1e-5))
+    torch.testing.assert_close(block(x, causal=True), expected)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
@@ -104,6 +139,28 @@ def test_a_cached_block_equals_the_whole(x):
     full = block(x, memory, causal_mask(5))
     steps = [block(x[:, t : t + 1], memory, cache=cache) for t in range(5)]
     torch.testing.assert_close(torch.cat(steps, dim=1), full, rtol=1e-4, atol=1e-5)
+
+
+def test_the_cache_of_a_stack_counts_selects_and_cuts(x):
+    blocks, cache = [Block(12, 3), Block(12, 3, rotary=True)], DecoderCache(2)
+
+    def through(x, cache=None):
+        for block, kept in zip(blocks, (None, None) if cache is None else cache.blocks, strict=True):
+            x = block(x, causal=True, cache=kept)
+        return x
+
+    whole, found = through(x), []
+    assert len(cache) == 0
+    for part in x.split((2, 1, 2), dim=1):
+        found.append(through(part, cache))
+    torch.testing.assert_close(torch.cat(found, dim=1), whole, rtol=1e-4, atol=1e-5)
+    assert len(cache) == 5
+    cache.cut(3)
+    cache.select(torch.tensor([1]))
+    assert len(cache) == 3
+    torch.testing.assert_close(through(x[1:, 3:], cache), whole[1:, 3:], rtol=1e-4, atol=1e-5)
+    cache.cut(9)  # there is nothing to forget
+    assert len(cache) == 5
 
 
 def test_the_dropouts_of_a_block_are_off_in_evaluation(x):

@@ -73,6 +73,30 @@ def test_rotary_turns_pairs_and_keeps_lengths():
     torch.testing.assert_close(turned, expected)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.float16, 5e-3), (torch.bfloat16, 4e-2)],
+)
+def test_rotation_keeps_the_precision_it_is_given(dtype, tolerance):
+    x = torch.randn(2, 3, 40, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    places = torch.arange(40) + 20_000  # far out, where angles of low precision would be wrong
+    turned = rotate(x.to(dtype), places)
+    assert turned.dtype == dtype
+    angles = places[:, None] * frequencies(8)
+    a, b = x[..., 0::2], x[..., 1::2]
+    expected = torch.stack([a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()], -1).flatten(-2)
+    torch.testing.assert_close(turned.double(), expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_the_gradient_of_a_rotation_is_turned_back(dtype):
+    x = torch.randn(5, 8, generator=torch.Generator().manual_seed(0)).to(dtype).requires_grad_()
+    direction = torch.randn(5, 8, generator=torch.Generator().manual_seed(1)).to(dtype)
+    rotate(x, torch.arange(5)).backward(direction)
+    assert x.grad.dtype == dtype
+    torch.testing.assert_close(rotate(x.grad, torch.arange(5)), direction, rtol=0, atol=4e-2)
+
+
 def test_rotary_gives_the_last_positions_to_fewer_queries():
     q, k = torch.randn(1, 1, 2, 4), torch.randn(1, 1, 5, 4)
     new_q, new_k = rotary(q, k, torch.arange(5))
