@@ -1,1 +1,1 @@
-"""Using a trained model: decoding, alignment; fine-tuning (examples, losses, predictions), metrics, baselines."""
+"""Using a trained model: decoding, writing, alignment; fine-tuning, adapters, predictions, metrics, baselines."""
