@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from lessons_lib.models.checks import check_sizes
 from lessons_lib.text.tokenizers.wordpiece import WordPieceTokenizer
 from lessons_lib.text.vocab import IGNORE, PAD
+from lessons_lib.training.objectives import Causal
 from lessons_lib.training.pairs import Pair, Rows, pair_rows, single_rows
 
 NO_WORD = -1  # in `words`, where a place holds no piece of a word: [CLS], [SEP], padding, the question
@@ -48,7 +49,7 @@ class QuestionRows(NamedTuple):
     ends: Tensor | None = None
 
 
-R = TypeVar("R", Rows, TaggedRows, QuestionRows)
+R = TypeVar("R", Rows, TaggedRows, QuestionRows, Causal)
 
 
 def encode_texts(

@@ -10,7 +10,7 @@ from lessons_lib.text.town.generate import Story, check_request
 from lessons_lib.text.town.masked import Posterior
 from lessons_lib.text.town.parse import Derivation, Reader, Trace
 from lessons_lib.text.town.plots import Limits, Plot, compile_plots
-from lessons_lib.text.town.tasks import Question, Review, Tagged, Tasks
+from lessons_lib.text.town.tasks import Instruction, Question, Review, Summary, Tagged, Tasks
 from lessons_lib.text.town.translate import Grammar, Pair, default_grammar
 from lessons_lib.text.town.translate import pairs as draw_pairs
 from lessons_lib.text.town.world import World
@@ -103,6 +103,26 @@ class Town:
     def task_vocabulary(self) -> tuple[str, ...]:
         """The words of `reviews` and `questions` that no story contains, sorted."""
         return tuple(sorted(self._tasks.vocabulary - set(self._vocabulary)))
+
+    def summaries(self, n: int, seed: int = 0, split: str = "train") -> list[Summary]:
+        """`n` new stories, each with a summary in one sentence that tells some of its facts; for `Town.notes()`.
+
+        Splits, seeds and errors are those of `stories`, and ValueError also when no plot of this Town has summaries.
+        """
+        check_request(n, seed, split, "summaries")
+        return self._tasks.summaries(n, seed, split)
+
+    def instructions(self, n: int, seed: int = 0, split: str = "train") -> list[Instruction]:
+        """`n` instructions to write a story, each with its constraints and a story that meets them; for `Town.notes()`.
+
+        Splits, seeds and errors are those of `stories`, and ValueError also when no plot of this Town has instructions.
+        """
+        check_request(n, seed, split, "instructions")
+        return self._tasks.instructions(n, seed, split)
+
+    def request_vocabulary(self) -> tuple[str, ...]:
+        """The words of `summaries`, `instructions` and what asks for them that no story contains, sorted."""
+        return tuple(sorted(self._tasks.request_vocabulary - set(self._vocabulary)))
 
     def every_story(self) -> list[Story]:
         """All stories, plot by plot: for reduced Towns (the full one tells more than could ever be listed)."""

@@ -1,4 +1,5 @@
-"""Where in a story its variables are told: every slot that was filled, with its place among the words."""
+"""Where in a story its variables are told: every slot that was filled, with its place among the words; and what the
+labelled sets share in drawing stories and filling templates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -85,3 +86,14 @@ def collect(examples: Iterator, n: int, why_none: str) -> list:
         if len(found) == n:
             break
     return found
+
+
+def filled(template: Template, values: dict[str, int]) -> str:
+    """The template in words, for these values of the plot's choices."""
+    return "".join(p if isinstance(p, str) else p.strings[p.variable.evaluate(values)] for p in template.parts)
+
+
+def template_words(plot: Plot, template: Template) -> frozenset[str]:
+    """Every word and punctuation mark that the template can show in this plot."""
+    parts = (plot._slot_words(token) if isinstance(token, Slot) else {token} for token in template.tokens)
+    return frozenset().union(*parts)

@@ -7,7 +7,7 @@ from lessons_lib.paths import data_folder
 from lessons_lib.text.town.expressions import Condition, Variable, look_up, parse_condition
 from lessons_lib.text.town.generate import Story
 from lessons_lib.text.town.plots import Plot
-from lessons_lib.text.town.tasks.mentions import collect, find, mentions, named, rows
+from lessons_lib.text.town.tasks.mentions import collect, filled, find, mentions, named, rows, template_words
 from lessons_lib.text.town.templates import Slot, Template
 from lessons_lib.text.town.world import TownError
 from lessons_lib.text.words import split_words
@@ -101,19 +101,14 @@ class Bank:
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every word and punctuation mark of the questions."""
-        words: set[str] = set()
-        for plot in self.plots:
-            for asking in self.askings.get(plot.id, ()):
-                for token in (token for template in asking.ask for token in template.tokens):
-                    words.update(_slot_words(plot, token) if isinstance(token, Slot) else (token,))
-        return frozenset(words)
+        askings = ((plot, asking) for plot in self.plots for asking in self.askings.get(plot.id, ()))
+        return frozenset().union(*(template_words(plot, t) for plot, asking in askings for t in asking.ask))
 
 
 def ask(story: Story, asking: Asking, template: Template) -> Question:
     """The question about the story, in the words of `template`."""
     values, start_end = named(story), asking.span(story)
-    parts = (p if isinstance(p, str) else p.strings[values[p.variable.source(values)]] for p in template.parts)
-    return Question(story.words, split_words("".join(parts)), *start_end, asking.kind, story.plot)
+    return Question(story.words, split_words(filled(template, values)), *start_end, asking.kind, story.plot)
 
 
 def _askings(plot: Plot, entries) -> tuple[Asking, ...]:
@@ -142,8 +137,3 @@ def _asking(plot: Plot, entry, where: str) -> Asking:
 
 def _one_of(items, uniform: float):
     return items[int(uniform * len(items))]
-
-
-def _slot_words(plot: Plot, slot: Slot) -> set[str]:
-    shown = sum(plot.choices[plot.position[name]].possible for _, name in slot.variable.branches)
-    return {word for words, possible in zip(slot.split, shown, strict=True) if possible for word in words}
