@@ -1,8 +1,8 @@
 """The longer runs that lesson 10 refers to: MiniLM fine-tuned on film sentences, against probe and bag of words; and
 names found by a BERT of notes, with more and more labels.
 
-`python -m benchmarks.finetune_runs` writes data/reference_runs/10.toml, and no sentence anywhere; it takes about a
-quarter of an hour. The three classifiers see the same training sentences and the same held-out ones.
+`python -m benchmarks.finetune_runs` writes data/reference_runs/10.toml, and no sentence anywhere; it takes some
+minutes. The three classifiers see the same training sentences and the same held-out ones.
 """
 
 import argparse
@@ -149,10 +149,10 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.finetune_runs", description=__doc__)
-    parser.add_argument("--train", type=int, default=4000, help="training sentences")
-    parser.add_argument("--test", type=int, default=1000, help="held-out sentences")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--blocks", type=int, default=6, help="topmost blocks that learn; the rest stays as it is")
+    parser.add_argument("--train", type=int, default=1000, help="training sentences")
+    parser.add_argument("--test", type=int, default=500, help="held-out sentences")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--blocks", type=int, default=2, help="topmost blocks that learn; the rest stays as it is")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--out", type=Path, default=data_folder() / "reference_runs" / "10.toml")
     given = parser.parse_args()

@@ -103,7 +103,7 @@ def scaling(changes: dict) -> list[str]:
 def recipes(name: str, changes: dict, steps: int) -> list[str]:
     """GPT-2's recipe, and the modern one with a quarter of its tokens, on the same notes, with three seeds each.
 
-    Each has the batch and the rate that were best for it at this length.
+    Batches and rates are what a few runs at the longer length suggested for each, not the outcome of a search.
     """
     lines = [
         f"[{name}]",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import nn
 
 from lessons_lib.paths import cache_folder, state_folder
 from lessons_lib.training.history import History
+from lessons_lib.training.loop import fit
 
 
 class Trained(NamedTuple):
@@ -21,6 +22,15 @@ class Trained(NamedTuple):
 
     model: nn.Module
     history: History
+
+
+def train_kept(model: nn.Module, batch: Callable[[int], Any], *, checkpoint: Path | str | None, **how: Any) -> Trained:
+    """`fit` with the settings `how`; with `checkpoint`, go on from there, or take what was finished.
+
+    Of two programs with the same `checkpoint` the second waits until the first has finished.
+    """
+    with alone(checkpoint):
+        return Trained(model, fit(model, batch, checkpoint=checkpoint, **how))
 
 
 def recipe_key(recipe: Any) -> str:

@@ -15,8 +15,7 @@ from lessons_lib.paths import data_folder
 from lessons_lib.text.tokenizers import WordPieceTokenizer
 from lessons_lib.text.tokenizers.wordpiece import SPECIAL_TOKENS
 from lessons_lib.text.town import Town
-from lessons_lib.training.kept import Trained, alone, kept_folder, recipe_key
-from lessons_lib.training.loop import fit
+from lessons_lib.training.kept import Trained, kept_folder, recipe_key, train_kept
 from lessons_lib.training.masking import Masking
 from lessons_lib.training.objectives import Masked, masked_lm_loss, pretraining_loss
 from lessons_lib.training.optimizers import make_optimizer
@@ -125,27 +124,22 @@ def pretrain(
     evaluate_every: int | None = None,
     progress: bool = True,
 ) -> Trained:
-    """Train a new model by the recipe of `notes`; with `checkpoint`, go on from there, or take what was finished.
-
-    Of two programs with the same `checkpoint` the second waits until the first has finished.
-    """
+    """Train a new model by the recipe of `notes`; `checkpoint` is `train_kept`'s."""
     r, model = notes.recipe, notes.new_model().to(device)
     optimizer = make_optimizer(model, r.learning_rate, 0.0, "muon")
     decay = min(r.steps - 1, round(r.decay * r.steps))
-    with alone(checkpoint):
-        history = fit(
-            model,
-            notes.batch,
-            loss=pretraining_loss if r.pairs else masked_lm_loss,
-            steps=r.steps,
-            optimizer=optimizer,
-            schedule=warmup_stable_decay(steps=r.steps, warmup=min(20, r.steps - 1 - decay), decay=decay),
-            checkpoint=checkpoint,
-            evaluate=evaluate,
-            evaluate_every=evaluate_every,
-            progress=progress,
-        )
-    return Trained(model, history)
+    return train_kept(
+        model,
+        notes.batch,
+        loss=pretraining_loss if r.pairs else masked_lm_loss,
+        steps=r.steps,
+        optimizer=optimizer,
+        schedule=warmup_stable_decay(steps=r.steps, warmup=min(20, r.steps - 1 - decay), decay=decay),
+        checkpoint=checkpoint,
+        evaluate=evaluate,
+        evaluate_every=evaluate_every,
+        progress=progress,
+    )
 
 
 def notes_folder(notes: Notes) -> Path:

@@ -8,7 +8,7 @@ import pytest
 
 from lessons_lib.paths import data_folder
 from lessons_lib.text.town import Town, TownError
-from lessons_lib.text.town.tasks.instructions import KINDS, Constraint, Instructions
+from lessons_lib.text.town.tasks.instructions import CONSTRAINTS, Constraint, Instructions
 from lessons_lib.text.town.tasks.phrases import Phrases
 from lessons_lib.text.town.tasks.summaries import Summaries
 from lessons_lib.toml import load_toml
@@ -181,7 +181,7 @@ def test_constraints_are_what_the_text_says(town, instructions):
                 assert constraint.what in phrases.found(example.text) and constraint.what not in tells
             if constraint.kind == "begins":
                 assert example.text.endswith(f'Begin with "{constraint.what}".')
-    assert set(kinds) == set(KINDS)
+    assert set(kinds) == set(CONSTRAINTS)
     assert kinds["avoids"] == pytest.approx(0.45 * len(instructions), rel=0.25)
     assert kinds["begins"] == pytest.approx(len(instructions) / 3, rel=0.15)
 

@@ -7,15 +7,15 @@ seed, are not those that it is tested on here, except by chance.
 """
 
 from lessons_lib.text.town.tasks.entities import HELD_OUT_NAMES, Entity, Tagged, read_tags
-from lessons_lib.text.town.tasks.instructions import KINDS, Constraint, Instruction
+from lessons_lib.text.town.tasks.instructions import CONSTRAINTS, Constraint, Instruction
 from lessons_lib.text.town.tasks.questions import Question
 from lessons_lib.text.town.tasks.reviews import LABELS, Review
 from lessons_lib.text.town.tasks.sets import Tasks
 from lessons_lib.text.town.tasks.summaries import Summary
 
 __all__ = [
+    "CONSTRAINTS",
     "HELD_OUT_NAMES",
-    "KINDS",
     "LABELS",
     "Constraint",
     "Entity",

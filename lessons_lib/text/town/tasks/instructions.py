@@ -17,7 +17,7 @@ from lessons_lib.text.town.world import TownError
 from lessons_lib.text.words import split_words
 from lessons_lib.toml import load_toml
 
-KINDS = ("about", "tells", "avoids", "begins")
+CONSTRAINTS = ("about", "tells", "avoids", "begins")
 _TASK = 14
 _FILE = "tasks/instructions.toml"
 _ENTRY = {"about": 1, "also": 0, "avoid": 0}  # the keys of an entry, and how many templates each needs at least
@@ -25,7 +25,7 @@ _ENTRY = {"about": 1, "also": 0, "avoid": 0}  # the keys of an entry, and how ma
 
 @dataclass(frozen=True)
 class Constraint:
-    """One thing that a note must do. kind: one of KINDS.
+    """One thing that a note must do. kind: one of CONSTRAINTS.
 
     what: the id of the plot that it must tell ("about"), the entry of a table that it must name ("tells") or must not
     ("avoids"), as `Summary` has them; the word that it must begin with ("begins").
@@ -104,7 +104,7 @@ class Instructions:
         return Instruction(text, tuple(constraints), story.text, story.plot, self)
 
     def meets(self, answer: str, constraint: Constraint) -> bool:
-        """Whether the answer meets the constraint. Raises ValueError for a kind that is none of KINDS."""
+        """Whether the answer meets the constraint. Raises ValueError for a kind that is none of CONSTRAINTS."""
         words = split_words(answer)
         checks: dict[str, Callable[[], bool]] = {
             "about": lambda: any(r.plot.id == constraint.what and r.derivations(words) for r in self._readers),
@@ -113,7 +113,7 @@ class Instructions:
             "begins": lambda: words[:1] == (constraint.what,),
         }
         if constraint.kind not in checks:
-            raise ValueError(f"A constraint is of kind {', '.join(KINDS)}, not {constraint.kind!r}.")
+            raise ValueError(f"A constraint is of kind {', '.join(CONSTRAINTS)}, not {constraint.kind!r}.")
         return checks[constraint.kind]()
 
     def _forbidden(self, story: Story, entry: _Entry, told: list[Slot], *uniforms: float) -> tuple[str, list]:
