@@ -1,6 +1,7 @@
 """The longer runs that lesson 12 refers to: how the loss falls with size, and GPT-2's recipe against the modern one.
 
-`python -m benchmarks.gpt_runs` writes data/reference_runs/12.toml; it takes about ten minutes on a quiet machine.
+`python -m benchmarks.gpt_runs` writes data/reference_runs/12.toml; it takes about ten minutes on a quiet machine. With
+`--only town python` it renews these tables and leaves the others as they are.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import math
 import platform
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,8 +25,10 @@ PREDICTED = 96
 SEEDS = (12, 13, 14)
 STEPS = {"recipes": 600, "recipes_longer": 1200}  # of GPT-2's recipe; the modern one has a quarter of its tokens
 GPT2_SIZE, QUARTER_SIZE = 32, 48  # rows to a step
+N_NOTES = 51_200  # for either recipe to draw its rows from
 N_WINDOWS = 200  # of held-out source that a loss is measured on
 POINTS = 8  # of a curve
+HEAD = "# What lesson 12 measured. Written by `python -m benchmarks.gpt_runs`; do not edit by hand."
 
 
 @torch.no_grad()
@@ -66,7 +70,8 @@ def scaling(changes: dict) -> list[str]:
     """Four widths on Python's source, a law fitted to them, the prediction of a fifth, and then the fifth."""
 
     def writer(width: int) -> PythonWriter:
-        return PythonWriter(WriterRecipe.python(**{"d_model": width, "d_ff": 4 * width, "steps": 400} | changes))
+        sizes = {"d_model": width, "d_ff": 4 * width, "n_merges": 1000}  # few tokens: the blocks are most of a model
+        return PythonWriter(WriterRecipe.python(**{"steps": 400} | sizes | changes))
 
     def measured(width: int) -> dict:
         one = writer(width)
@@ -100,7 +105,7 @@ def scaling(changes: dict) -> list[str]:
     ]
 
 
-def recipes(name: str, changes: dict, steps: int) -> list[str]:
+def recipes(name: str, changes: dict) -> list[str]:
     """GPT-2's recipe, and the modern one with a quarter of its tokens, on the same notes, with three seeds each.
 
     Batches and rates are what a few runs at the longer length suggested for each, not the outcome of a search.
@@ -111,10 +116,14 @@ def recipes(name: str, changes: dict, steps: int) -> list[str]:
         f'machine = "{machine()}"',
         f"seeds = {numbers(SEEDS, 0)}",
     ]
+    steps = changes.get("steps", STEPS[name])
     kinds = {
-        "gpt2": WriterRecipe.gpt2(**{"steps": steps, "size": GPT2_SIZE} | changes),
+        "gpt2": WriterRecipe.gpt2(steps=steps, size=GPT2_SIZE, n_notes=N_NOTES),
         "modern": WriterRecipe(
-            **{"steps": steps * GPT2_SIZE // QUARTER_SIZE // 4, "size": QUARTER_SIZE, "learning_rate": 3e-2} | changes
+            steps=max(1, steps * GPT2_SIZE // QUARTER_SIZE // 4),
+            size=QUARTER_SIZE,
+            learning_rate=3e-2,
+            n_notes=N_NOTES,
         ),
     }
     for kind, recipe in kinds.items():
@@ -186,19 +195,29 @@ def machine() -> str:
     )
 
 
-def main() -> None:
+def renewed(text: str, tables: dict[str, list[str]]) -> str:
+    """The text of the file with these tables in place of those of the same name; new ones come last."""
+    head, *parts = text.strip().split("\n\n[")
+    found = {part.partition("]")[0]: "[" + part for part in parts}
+    found |= {name: "\n".join(lines) for name, lines in tables.items()}
+    return "\n\n".join([head, *found.values()]) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    runs = {name: partial(recipes, name) for name in STEPS}
+    runs |= {"town": town_curve, "python": python_curve, "scaling": scaling}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpt_runs", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(runs), default=list(runs), help="tables to renew (all)")
     parser.add_argument("--steps", type=int, help="this many for every run, to try this script (needs --out)")
     parser.add_argument("--out", type=Path, help="another file than data/reference_runs/12.toml")
-    arguments = parser.parse_args()
-    if arguments.steps and not arguments.out:
+    given = parser.parse_args(arguments)
+    if given.steps and not given.out:
         parser.error("a shortened run is no reference: name another file with --out")
-    changes = {"steps": arguments.steps} if arguments.steps else {}
-    parts = [recipes(name, {}, arguments.steps or steps) for name, steps in STEPS.items()]
-    parts += [town_curve(changes), python_curve(changes), scaling(changes)]
-    head = ["# What lesson 12 measured. Written by `python -m benchmarks.gpt_runs`; do not edit by hand."]
-    path = arguments.out or data_folder() / "reference_runs" / "12.toml"
-    path.write_text("\n\n".join("\n".join(part) for part in [head, *parts]) + "\n", encoding="utf-8")
+    changes = {"steps": given.steps} if given.steps else {}
+    tables = {name: runs[name](changes) for name in given.only}
+    path = given.out or data_folder() / "reference_runs" / "12.toml"
+    before = path.read_text(encoding="utf-8") if path.is_file() else HEAD
+    path.write_text(renewed(before, tables), encoding="utf-8")
     print(f"Written to {path.name}.")
 
 

@@ -16,6 +16,7 @@ from benchmarks.bert_step import make_step
 from benchmarks.gpt_step import make_ids
 from lessons_lib.models.gpt import GPT, GPTConfig
 from lessons_lib.training import causal_lm_loss, next_tokens
+from lessons_lib.training.scaling import training_flops
 
 TARGET = 0.6
 PRODUCT = 2048  # rows and columns of the large matrices
@@ -44,17 +45,6 @@ class Utilisation:
         )
 
 
-def training_flops(c: GPTConfig, batch: int, seq: int) -> int:
-    """Operations of one training step, additions and multiplications counted singly.
-
-    Of the scores only those are counted that the causal mask leaves: half.
-    """
-    maps = 3 if c.gated else 2
-    weights = c.n_layers * (4 * c.d_model**2 + maps * c.d_model * c.d_ff) + c.vocab_size * c.d_model
-    looks = c.n_layers * 2 * c.d_model * (seq + 1) // 2  # for each token: scores, and averages of values
-    return 6 * batch * seq * (weights + looks)
-
-
 def measure(config: GPTConfig | None = None, *, batch: int = 8, seq: int = 128, repeats: int = 5) -> Utilisation:
     """Steps and matrix products in turns. Four layers of width 512 and 1000 tokens unless a configuration is given."""
     if config is None:
@@ -64,7 +54,7 @@ def measure(config: GPTConfig | None = None, *, batch: int = 8, seq: int = 128, 
     step = make_step(model, lambda: causal_lm_loss(model, rows)[0])
     left, right, out = (torch.randn(PRODUCT, PRODUCT) for _ in range(3))
     work: dict[str, tuple[Callable[[], object], int]] = {
-        "step": (step, training_flops(config, batch, seq)),
+        "step": (step, batch * seq * training_flops(config, seq)),
         "best": (lambda: torch.mm(left, right, out=out), 2 * PRODUCT**3),
     }
     found: dict[str, list[float]] = {name: [] for name in work}

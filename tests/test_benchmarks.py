@@ -1,11 +1,14 @@
 """The benchmarks, at a tiny size: both sides do the same work, and the table says what was measured."""
 
+import nbformat
 import pytest
 
-from benchmarks import bert_step, gpt_step, gpt_writing, utilisation
+from benchmarks import bert_step, gpt_runs, gpt_step, gpt_writing, lesson_records, utilisation
 from benchmarks.timing import Comparison, side_by_side, table
 from lessons_lib.models.bert import BERTConfig
-from lessons_lib.models.gpt import GPT, GPTConfig
+from lessons_lib.models.gpt import GPTConfig
+from lessons_lib.paths import data_folder
+from lessons_lib.toml import load_toml
 
 SMALL = BERTConfig(300, context_length=32, d_model=16, n_layers=2, n_heads=2, dropout=0.0)
 
@@ -57,17 +60,6 @@ def test_both_writers_write_the_same(monkeypatch):
         gpt_writing.compare(GPT_SMALL, n_tokens=1, repeats=1)
 
 
-@pytest.mark.parametrize("changes", [{}, {"gated": True, "activation": "silu"}, {"tied": False, "d_ff": 20}], ids=str)
-def test_operations_are_counted(changes):
-    config = GPTConfig(60, context_length=32, d_model=16, n_layers=2, n_heads=2, **changes)
-    matrices = [p for name, p in GPT(config).named_parameters() if p.ndim == 2 and not name.startswith("places")]
-    n_weights = sum(p.numel() for p in matrices) - (0 if config.tied else 60 * 16)  # looking up is no product
-    per_token = 6 * n_weights
-    looks = 6 * 2 * 2 * 16  # two layers, scores and averages, sixteen products each, with each key that is seen
-    seen = sum(range(1, 9))
-    assert utilisation.training_flops(config, batch=3, seq=8) == 3 * (8 * per_token + looks * seen)
-
-
 def test_utilisation_is_a_share(monkeypatch):
     monkeypatch.setattr(utilisation, "PRODUCT", 64)
     found = utilisation.measure(GPT_SMALL, batch=2, seq=16, repeats=3)
@@ -89,3 +81,45 @@ def test_the_table():
     assert line.split("  ")[0] == "a step" and line.endswith("4.0")
     assert "200 (100 to 300)" in line and "900 (800 to 1000)" in line and "4.5 (3.0 to 8.0)" in line
     assert len(header) == len(line)
+
+
+def test_tables_are_renewed_one_by_one(tmp_path):
+    path = data_folder() / "reference_runs" / "12.toml"
+    text = path.read_text(encoding="utf-8")
+    assert gpt_runs.renewed(text, {}) == text
+    written = tmp_path / "12.toml"
+    written.write_text(gpt_runs.renewed(text, {"town": ["[town]", "steps = [1]"], "new": ["[new]", "a = 2"]}))
+    before, after = load_toml(path), load_toml(written)
+    assert after == before | {"town": {"steps": [1]}, "new": {"a": 2}}
+
+
+def test_a_shortened_run_is_no_reference(capsys):
+    with pytest.raises(SystemExit):
+        gpt_runs.main(["--steps", "2"])
+    assert "name another file with --out" in capsys.readouterr().err
+
+
+def notebook(*sources: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+
+
+def test_a_lesson_is_run_and_what_it_measured_written_down(tmp_path):
+    record = lesson_records.Record("speed", 'of a "thing"', {"widths": "widths", "speed": "[w / 3 for w in widths]"})
+    columns = lesson_records.measured(notebook("widths = (1, 20)"), tmp_path, record, "99")
+    assert columns == {"widths": [1, 20], "speed": pytest.approx([1 / 3, 20 / 3])}
+    (tmp_path / "99.toml").write_text(lesson_records.toml("99", record, columns), encoding="utf-8")
+    found = load_toml(tmp_path / "99.toml")["speed"]
+    assert found.pop("machine")
+    assert found == {"what": 'of a "thing"', "widths": [1, 20], "speed": [0.333, 6.667]}
+
+
+def test_a_lesson_that_fails_leaves_no_record(tmp_path):
+    with pytest.raises(RuntimeError, match=r"Lesson 99 failed, and nothing was written[\s\S]*ZeroDivisionError"):
+        lesson_records.measured(notebook("1 / 0"), tmp_path, lesson_records.Record("x", "y", {"a": "[1]"}), "99")
+
+
+@pytest.mark.parametrize("number", sorted(lesson_records.RECORDS))
+def test_recorded_columns_are_those_that_the_script_writes(number):
+    record = lesson_records.RECORDS[number]
+    found = load_toml(data_folder() / "reference_runs" / f"{number}.toml")[record.name]
+    assert found["what"] == record.what and list(found)[2:] == list(record.columns)

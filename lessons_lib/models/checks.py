@@ -37,19 +37,23 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
         raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, choices))}.")
 
 
-def check_ids(ids: Tensor, vocab_size: int, context_length: int | None = None, name: str = "ids") -> None:
+def check_ids(
+    ids: Tensor, vocab_size: int, context_length: int | None = None, name: str = "ids", *, past: int = 0
+) -> None:
     """Raises TypeError for ids that are not int64, ValueError for an empty batch, a sequence that is longer than
-    `context_length`, or an id outside 0 … vocab_size − 1."""
+    `context_length` with the `past` tokens in a cache, or an id outside 0 … vocab_size − 1."""
     if ids.dtype != torch.int64:
         raise TypeError(f"{name} must be whole numbers (torch.int64), not {ids.dtype}. Write {name}.long().")
     if ids.ndim != 2:
         raise ValueError(f"{name} must have two axes, batch and seq; the shape is {tuple(ids.shape)}.")
     if ids.numel() == 0:
         raise ValueError(f"{name} is an empty batch, of shape {tuple(ids.shape)}: there is nothing to compute.")
-    if context_length is not None and ids.shape[1] > context_length:
+    n = ids.shape[1]
+    if context_length is not None and past + n > context_length:
+        where = f"({past} in the cache, {n} in {name})" if past else f"in {name}"
         raise ValueError(
-            f"A sequence of {ids.shape[1]} tokens in {name} is longer than context_length = {context_length}. "
-            "Cut it, or build the model with a larger context_length."
+            f"A sequence of {past + n} tokens {where} is longer than context_length = {context_length}. "
+            f"Cut it{' and read it into a new cache' if past else ''}, or build the model with a larger context_length."
         )
     low, high = (int(bound) for bound in ids.aminmax())
     if low < 0 or high >= vocab_size:

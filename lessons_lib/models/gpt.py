@@ -120,7 +120,7 @@ class GPT(nn.Module):
         covers those too that it has. `places` are 0, 1, 2, …, counted on from the cache, unless given.
         """
         past, n = len(cache) if cache is not None else 0, ids.shape[-1]
-        check_ids(ids, self.config.vocab_size, self.config.context_length - past)
+        check_ids(ids, self.config.vocab_size, self.config.context_length, past=past)
         x = self.words(ids)  # batch seq d_model
         if self.places is not None:
             x = x + self.places(torch.arange(past, past + n, device=ids.device)[None] if places is None else places)

@@ -144,7 +144,7 @@ class Translator(nn.Module):
         With a `cache` (from `new_cache`), `target_in` holds only the tokens that it has not seen yet.
         """
         past, n = len(cache) if cache is not None else 0, target_in.shape[1]
-        check_ids(target_in, self.config.target_vocab_size, self.config.context_length - past, "target_in")
+        check_ids(target_in, self.config.target_vocab_size, self.config.context_length, "target_in", past=past)
         x = self.target_embedding(target_in, past)  # batch target d_model
         mask = causal_mask(n, past=past, device=x.device) if n > 1 else None
         memory_mask = padding_mask(source)

@@ -38,6 +38,11 @@ class WordVocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
+    @property
+    def vocab_size(self) -> int:
+        """The number of words, symbols among them: `len`, under the name that it has in tokenizers."""
+        return len(self)
+
     def __contains__(self, word: str) -> bool:
         return word in self._id
 
@@ -77,6 +82,20 @@ class WordVocabulary:
         if longest == 0:
             raise ValueError("There is nothing to pad: give at least one sequence that has an id.")
         return torch.tensor([[*sequence, *[PAD] * (longest - len(sequence))] for sequence in sequences])  # batch seq
+
+    def to_hf(self):
+        """The same as a `transformers.PreTrainedTokenizerFast`, which works on texts and saves and loads with models.
+
+        A text is cut as `split_words` does; what it gives is `encode(words, begin=True)`, since a model of words reads
+        BEGIN first, and `encode(words)` with add_special_tokens=False. Its `decode` gives the words of ours, a space
+        before each, so that what a pipeline writes can follow on what it was given. The four symbols, and words like
+        <user> or [MASK], are special tokens: their names in a text become those tokens, and skip_special_tokens=True
+        leaves them out, UNKNOWN too. <mask> or [MASK] is its mask token. Raises ValueError for any other word that
+        `split_words` would cut.
+        """
+        from lessons_lib.text.tokenizers.hf import words_to_hf
+
+        return words_to_hf(self)
 
 
 def _words(words: Iterable[str]) -> Iterable[str]:

@@ -6,7 +6,7 @@ BEGIN = "<begin>"  # stands before the first word; never predicted
 END = "<end>"  # stands after the last word; predicted like any word, and counted in every loss per token
 UNKNOWN = "<unknown>"  # stands for every word outside an open vocabulary
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 def split_words(text: str) -> tuple[str, ...]:
@@ -17,4 +17,4 @@ def split_words(text: str) -> tuple[str, ...]:
     """
     if not isinstance(text, str):
         raise TypeError(f"split_words needs a text (str), not {type(text).__name__}.")
-    return tuple(_WORD.findall(text))
+    return tuple(WORD.findall(text))

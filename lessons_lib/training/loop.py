@@ -63,7 +63,8 @@ def fit(
     With `accumulate` above 1 a batch is cut by its rows into that many parts, which go through the model one after the
     other and need memory for one; where several processes train (`accelerate launch`, `torchrun`), each takes its share
     of every batch. Each part weighs as much as it has tokens, so that loss and gradient are the whole batch's, if
-    `loss` is a mean over tokens.
+    `loss` is a mean over tokens. A sum of two means, as `pretraining_loss`, is so only where the parts are equal in the
+    number of both; else the second is weighed a little wrong.
 
     `checkpoint` is a folder of this run's own. The state is saved there every `checkpoint_every` steps, or every minute
     where that is None, at the end, and on Ctrl-C; the latest `keep` are kept. A run that finds a checkpoint there goes

@@ -166,11 +166,15 @@ def masked_lm_loss(model: Any, batch: Masked) -> tuple[Float[Tensor, ""], int]:
 def pretraining_loss(model: Any, batch: Masked) -> tuple[Float[Tensor, ""], int]:
     """For `fit`: the loss of the chosen tokens plus that of the next-sentence labels, each a mean of its own, in nats.
 
-    Devlin et al. 2019, appendix A.2. Raises ValueError for rows without labels, for a model without next-sentence head
-    and for a batch in which no place was chosen.
+    Devlin et al. 2019, appendix A.2. The number returned is that of the chosen tokens, by which `fit` weighs the parts
+    of a batch: exact where the parts are equal in chosen tokens and in labels; else the second mean, whose own weights
+    are the numbers of labels, is weighed a little wrong. Raises ValueError for rows without labels, for a model without
+    next-sentence head and for a batch in which no place was chosen or no row has a label.
     """
     if batch.rows.labels is None:
         raise ValueError("These rows have no next-sentence labels: make them with pair_rows, or use masked_lm_loss.")
+    if not (batch.rows.labels != IGNORE).any():
+        raise ValueError("No row of this batch, or of a part of it, has a label: take more pairs, or fewer parts.")
     loss, next_logits, n_tokens = _masked_terms(model, batch)
     if next_logits is None:
         raise ValueError("This model has no next-sentence head: use masked_lm_loss, or next_sentence=True.")

@@ -36,7 +36,7 @@ class WriterRecipe:
 
     text: str = "town"
     modern: bool = True
-    steps: int = 800
+    steps: int = 900
     size: int = 64
     learning_rate: float = 1e-2
     weight_decay: float = 0.0
@@ -46,7 +46,7 @@ class WriterRecipe:
     n_layers: int = 2
     n_heads: int = 4
     d_ff: int = 128
-    n_notes: int = 51_200
+    n_notes: int = 57_600
     n_merges: int = 1000
     share: float = 0.5
     seed: int = 12
@@ -68,8 +68,8 @@ class WriterRecipe:
     @classmethod
     def python(cls, **changes) -> "WriterRecipe":
         """For Python's source: a wider model, longer rows."""
-        sizes = {"d_model": 128, "n_layers": 2, "n_heads": 4, "d_ff": 512, "context_length": 128}
-        return cls(**{"text": "python", "steps": 350, "size": 16} | sizes | changes)
+        sizes = {"d_model": 128, "n_layers": 2, "n_heads": 4, "d_ff": 256, "context_length": 128}
+        return cls(**{"text": "python", "steps": 250, "size": 16, "n_merges": 2000} | sizes | changes)
 
     def schedule(self) -> Schedule:
         warmup = min(self.warmup, self.steps - 1)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lessons_lib.text.vocab import BEGIN, END, PAD
-from lessons_lib.using.modes import reading
+from lessons_lib.using.modes import writing
 
 
 @runtime_checkable
@@ -70,7 +70,7 @@ def greedy(
     not begin the likeliest sentence: see `beam_search`.
     """
     limit = _limit(model, max_length)
-    with reading(model):
+    with writing(model):
         writer, token = _Translating(model, source), None
         done = torch.zeros_like(source[:, :1], dtype=torch.bool)  # batch 1
         total = torch.zeros(done.shape, device=source.device)  # batch 1
@@ -110,7 +110,7 @@ def beam_search(
     """
     limit = _limit(model, max_length)
     check_beam(width, n_best, alpha)
-    with reading(model):
+    with writing(model):
         writer = _Translating(model, source)
         return search(writer, len(source), stop_ids=(END,), width=width, alpha=alpha, limit=limit, n_best=n_best)
 

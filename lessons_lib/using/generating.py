@@ -15,7 +15,7 @@ from lessons_lib.models.checks import check_sizes
 from lessons_lib.text.vocab import IGNORE
 from lessons_lib.using.causal import Reading, check_prompts, left_padded
 from lessons_lib.using.decoding import Hypothesis, check_beam, search
-from lessons_lib.using.modes import reading
+from lessons_lib.using.modes import reading, writing
 from lessons_lib.using.sampling import Sampling
 
 
@@ -75,7 +75,7 @@ def beam(
     text = Reading(model)
     check_prompts(text, [prompt])
     limit = min(max_new_tokens, text.context_length - len(prompt) + 1)
-    with reading(model):
+    with writing(model):
         writer = _Continuing(text, prompt)
         (found,) = search(writer, 1, stop_ids=stop_ids, width=width, alpha=alpha, limit=limit, n_best=n_best)
     return found
@@ -156,7 +156,7 @@ def _steps(
             text = Reading(model)
             ids, keep = left_padded([texts[row] for row in going])
             ids, keep = ids.to(text.device), keep.to(text.device)
-        with reading(model):
+        with writing(model):
             logits = text.read(ids, keep)[:, -1]  # going vocab
             so_far = _so_far([texts[row] for row in going], logits) if sampling.repetition_penalty != 1 else None
             tokens = sampling.choose(logits, so_far, generator)  # going

@@ -20,3 +20,11 @@ def reading(model: Any) -> Iterator[None]:
     finally:
         if training:
             model.train()
+
+
+@contextmanager
+def writing(model: Any) -> Iterator[None]:
+    """`reading`, where no tensor from inside will ever be part of a loss: PyTorch then keeps no account of them, which
+    saves a sixth of the time of a small model's step."""
+    with reading(model), torch.inference_mode():
+        yield

@@ -42,10 +42,7 @@ class Sampling:
 
         Raises ValueError where that is wanted and `ids` is missing.
         """
-        if self.repetition_penalty != 1:
-            if ids is None:
-                raise ValueError("repetition_penalty needs `ids`, the text so far: what is to be repeated less.")
-            logits = repetition_penalty(logits, ids, self.repetition_penalty)
+        logits = self._penalised(logits, ids)
         if self.temperature != 1:
             logits = temperature(logits, self.temperature)
         if self.top_k is not None:
@@ -73,12 +70,20 @@ class Sampling:
         generator: torch.Generator | None = None,
     ) -> Int[Tensor, " batch"]:
         """One next token for each row, drawn from `probabilities`. A `generator` makes the draw repeatable."""
+        if self.temperature == 0:  # no filter forbids the likeliest token
+            _check_numbers(logits)
+            return self._penalised(logits.float(), ids).argmax(dim=-1)
         shares = self.probabilities(logits, ids)  # batch vocab
-        if self.temperature == 0:
-            return shares.argmax(dim=-1)
         if generator is not None:
             shares = shares.to(generator.device)
         return torch.multinomial(shares, 1, generator=generator)[:, 0].to(logits.device)
+
+    def _penalised(self, logits: Tensor, ids: Tensor | None) -> Float[Tensor, "batch vocab"]:
+        if self.repetition_penalty == 1:
+            return logits
+        if ids is None:
+            raise ValueError("repetition_penalty needs `ids`, the text so far: what is to be repeated less.")
+        return repetition_penalty(logits, ids, self.repetition_penalty)
 
 
 def temperature(logits: Float[Tensor, "batch vocab"], tau: float | int) -> Float[Tensor, "batch vocab"]:
@@ -133,8 +138,10 @@ def repetition_penalty(
 ) -> Float[Tensor, "batch vocab"]:
     """Logits of tokens that are among `ids` divided by the penalty where positive, multiplied where negative.
 
-    Keskar et al. 2019 (CTRL), section 4.1, who took 1.2; 1 changes nothing. A negative id is no token: with it, shorter
-    rows are filled up. Raises ValueError for a penalty that is not above 0.
+    The penalty is that of Keskar et al. 2019 (CTRL), section 4.1, who took 1.2 and divided every such logit; what is
+    done to negative ones, which a division would raise, is the rule of libraries such as transformers. 1 changes
+    nothing. A negative id is no token: with it, shorter rows are filled up. Raises ValueError for a penalty that is not
+    above 0.
     """
     _check_penalty(penalty)
     vocab_size = logits.shape[-1]

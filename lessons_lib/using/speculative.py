@@ -14,7 +14,7 @@ from torch import Tensor
 from lessons_lib.models.checks import check_sizes
 from lessons_lib.text.vocab import IGNORE
 from lessons_lib.using.causal import Reading, check_prompts
-from lessons_lib.using.modes import reading
+from lessons_lib.using.modes import writing
 from lessons_lib.using.sampling import Sampling
 
 
@@ -89,7 +89,7 @@ def speculate(
     room = min(side.text.context_length for side in (large, small)) - len(prompt) + 1  # the last need not be read
     text, end, stops = list(prompt), len(prompt) + min(max_new_tokens, room), set(stop_ids)
     drafted = accepted = passes = 0
-    with reading(target), reading(draft):
+    with writing(target), writing(draft):
         while len(text) < end and not stops & set(text[len(prompt) :]):
             tokens, q = small.propose(text, min(n_drafted, end - len(text) - 1))
             p = large.shares(text, tokens)  # drafted+1 vocab

@@ -12,6 +12,7 @@ from lessons_lib.models.bert import BERT, BERTConfig
 from lessons_lib.models.bert_heads import BERTClassifier, BERTForPreTraining, BERTSpanFinder, BERTTagger
 from lessons_lib.models.bridge import export, from_transformers, their_names, to_transformers
 from lessons_lib.text.tokenizers import WordPieceTokenizer
+from lessons_lib.text.vocab import WordVocabulary
 from lessons_lib.training.objectives import Masked, masked_lm_loss, pretraining_loss
 from lessons_lib.training.pairs import Rows
 
@@ -341,6 +342,18 @@ def test_a_masked_language_model_opens_and_guesses_the_same(tmp_path, silence):
     real = padded["attention_mask"].bool()
     assert not real.all() and torch.equal(real, padded["input_ids"] != 0)
     torch.testing.assert_close(theirs(**padded).logits[real], ours(padded["input_ids"]).token_logits[real], **close)
+
+
+def test_a_masked_language_model_of_words_opens_and_guesses_the_same(tmp_path, silence):
+    vocabulary = WordVocabulary(["the", "cat", "sat", ".", "[MASK]"])
+    ours = written(vocab_size=len(vocabulary))
+    guess = transformers.pipeline("fill-mask", model=str(export(ours, vocabulary, tmp_path)), top_k=4)
+    ids = vocabulary.encode(["the", "[MASK]", "sat", "down", "."], begin=True)
+    best = ours(torch.tensor([ids])).token_logits[0, 2].softmax(-1).topk(4)
+    found = guess("the [MASK] sat down.")
+    assert [answer["token"] for answer in found] == best.indices.tolist()
+    assert [answer["token_str"].strip() for answer in found] == list(vocabulary.decode(best.indices))
+    assert [answer["score"] for answer in found] == pytest.approx(best.values.tolist(), abs=1e-5)
 
 
 def test_a_classifier_opens_with_its_labels(tmp_path, silence):

@@ -11,7 +11,9 @@ from lessons_lib.models.bridge import export, from_transformers, their_names, to
 from lessons_lib.models.bridge_gpt import gpt2_config, gpt2_state
 from lessons_lib.models.gpt import GPT, GPTConfig
 from lessons_lib.text.tokenizers import BPETokenizer
-from lessons_lib.text.vocab import IGNORE
+from lessons_lib.text.town import Town
+from lessons_lib.text.vocab import BEGIN, IGNORE, PAD, WordVocabulary
+from lessons_lib.text.vocab import END as END_ID
 from lessons_lib.training.objectives import Causal, causal_lm_loss
 from tests.models.test_bridge import assert_equal_state, shaken
 
@@ -195,7 +197,7 @@ TOKENIZERS = {
 }
 
 
-def written(tokenizer: BPETokenizer, **changes) -> GPT:
+def written(tokenizer: BPETokenizer | WordVocabulary, **changes) -> GPT:
     torch.manual_seed(0)
     sizes = {"vocab_size": tokenizer.vocab_size, "context_length": 24, "d_model": 16, "n_layers": 2, "n_heads": 2}
     return shaken(GPT(GPTConfig(**sizes | changes)))
@@ -238,6 +240,28 @@ def test_a_text_that_has_ended_is_not_continued(tmp_path, silence):
     folder = export(ours, tokenizer, tmp_path)
     write = transformers.pipeline("text-generation", model=str(folder))
     assert write("the cat", do_sample=False)[0]["generated_text"] == "the cat"
+
+
+def test_a_language_model_of_words_opens_and_writes_the_same(tmp_path, silence):
+    town = Town.notes()
+    vocabulary, note = WordVocabulary(town.vocabulary()), town.stories(1, seed=3)[0]
+    ours = written(vocabulary)
+    folder = export(ours, vocabulary, tmp_path / "gpt")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    for settings in (theirs.config, theirs.generation_config):
+        assert (settings.pad_token_id, settings.bos_token_id, settings.eos_token_id) == (PAD, BEGIN, END_ID)
+    prompt = town.detokenize(note.words[:6])
+    ids = torch.tensor([vocabulary.encode(note.words[:6], begin=True)])
+    assert transformers.AutoTokenizer.from_pretrained(folder)(prompt)["input_ids"] == ids[0].tolist()
+    torch.testing.assert_close(theirs(ids).logits, ours(ids), **close)
+    write = transformers.pipeline("text-generation", model=str(folder))
+    text = write(prompt, do_sample=False, max_new_tokens=5)[0]["generated_text"]
+    for _ in range(5):
+        ids = torch.cat([ids, ours(ids)[:, -1:].argmax(-1)], dim=1)
+        if ids[0, -1] == END_ID:
+            break
+    new = vocabulary.decode(ids[0, 7:], skip_special=True)
+    assert new and text == " ".join([prompt, *new])
 
 
 def test_what_does_not_belong_together_is_not_written(tmp_path):

@@ -156,8 +156,10 @@ def test_a_cache_fills_the_context():
     cache = model.new_cache()
     model(torch.ones(1, 12, dtype=torch.long), cache=cache)
     assert model(torch.ones(1, 4, dtype=torch.long), cache=cache).shape == (1, 4, 23)
-    with pytest.raises(ValueError, match="1 tokens in ids is longer than context_length = 0"):
-        model(torch.ones(1, 1, dtype=torch.long), cache=cache)
+    for n in (1, 2):
+        full = rf"{16 + n} tokens \(16 in the cache, {n} in ids\) .* context_length = 16\. Cut it and .* a new cache"
+        with pytest.raises(ValueError, match=full):
+            model(torch.ones(1, n, dtype=torch.long), cache=cache)
 
 
 # --- Sizes

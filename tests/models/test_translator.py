@@ -174,5 +174,5 @@ def test_a_cache_that_is_full_is_named():
     model, target_in = make(context_length=5), shift_right(TARGET)
     memory, cache = model.encode(SOURCE), model.new_cache()
     model.decode(target_in, memory, SOURCE, cache=cache)
-    with pytest.raises(ValueError, match="longer than context_length"):
+    with pytest.raises(ValueError, match=r"\(\d in the cache, 2 in target_in\) is longer than context_length = 5\."):
         model.decode(target_in[:, :2], memory, SOURCE, cache=cache)

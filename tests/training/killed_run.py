@@ -1,9 +1,10 @@
 """Training that is killed with SIGKILL and started again until it is done: a script for test_checkpoints.
 
-`killed_run.py KIND alone FOLDER` trains in this process; it prints a line a step, and last the digest of what came out:
-weights, optimizer, history and random streams. `killed_run.py KIND forked FOLDER KILLS…` trains once for each
-number, in child processes that are killed so many times at random moments, most of them within a save, and prints a
-record of each run. KIND is "small", a few layers, or "gpt", a GPT whose batches go through it in parts, in bfloat16.
+`killed_run.py alone FOLDER KIND` trains in this process; it prints a line a step, and last the digest of what came out:
+weights, optimizer, history and random streams. `killed_run.py forked FOLDER KIND-KILLS…` trains once for each KIND, in
+child processes that are killed so many times at random moments, most of them within a save, and prints a record of
+each run; KIND-KILLS-left is not brought to its end. KIND is "small", a few layers, or "gpt", a GPT whose batches go
+through it in parts, in bfloat16.
 """
 
 import hashlib
@@ -131,26 +132,27 @@ def child(kind, folder, moment, dice):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said[-1] if said else ""
 
 
-def killed_run(kind, folder, kills, dice):
-    """Kill a run `kills` times, and let it end. Return what the test looks at."""
+def killed_run(kind, folder, kills, dice, left):
+    """Kill a run `kills` times, and let it end, if it is not to be left so. Return what the test looks at."""
     moments = [MOMENTS[number % len(MOMENTS)] for number in range(kills)]
     dice.shuffle(moments)
     codes = [child(kind, folder, moment, dice)[0] for moment in moments]
-    code, digest = child(kind, folder, None, dice)
+    code, digest = (None, None) if left else child(kind, folder, None, dice)
     return {"moments": moments, "codes": codes, "last code": code, "digest": digest}
 
 
-def main(kind, how, folder, *kills):
+def main(how, folder, *runs):
     torch.set_num_threads(1)
     if how == "alone":
-        print(train(kind, folder, lambda step: print("step", step, flush=True)))
+        print(train(*runs, folder, lambda step: print("step", step, flush=True)))
         return
     import accelerate  # noqa: F401  loaded here once, and not again in every child
 
     make_optimizer(nn.Linear(2, 2), kind="muon")  # likewise: this loads a great deal
-    for seed, number in enumerate(kills):
+    for seed, run in enumerate(runs):
         sys.stdout.flush()
-        print(json.dumps(killed_run(kind, Path(folder) / f"run-{seed}", int(number), random.Random(seed))))
+        kind, kills, *left = run.split("-")
+        print(json.dumps(killed_run(kind, Path(folder) / run / str(seed), int(kills), random.Random(seed), bool(left))))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Batches in parts: the loss and the gradient are the whole batch's, whatever the parts count."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -11,11 +13,14 @@ from lessons_lib.training import (
     Causal,
     Masked,
     NotFiniteError,
+    Pair,
     causal_lm_loss,
     fit,
     make_optimizer,
     masked_lm_loss,
     next_tokens,
+    pair_rows,
+    pretraining_loss,
     single_rows,
 )
 
@@ -99,6 +104,40 @@ def test_it_works_for_bert_in_bfloat16_and_with_checkpoints(tmp_path):
     torch.testing.assert_close(results[1][1], results[0][1], rtol=0, atol=1e-6)
     assert results[2][0] == pytest.approx(results[0][0], rel=0.01)
     torch.testing.assert_close(results[2][1], results[0][1], rtol=0.1, atol=0.01)
+
+
+def pairs(step, *, chosen):
+    """Four rows with next-sentence labels, of which each has so many tokens to guess."""
+    rows = pair_rows([Pair([5, 6, 7], [8 + i, 9], i % 2) for i in range(4)], 2, 3)
+    places = torch.arange(rows.ids.shape[1])
+    return Masked(rows, torch.where((places >= 1) & (places <= torch.tensor(chosen)[:, None]), rows.ids, 0))
+
+
+@pytest.mark.parametrize(("chosen", "exact"), [((1, 3, 2, 2), True), ((1, 1, 3, 3), False)], ids=["equal", "unequal"])
+def test_two_means_are_exact_where_the_parts_are_equal_in_both_numbers(chosen, exact):
+    found = []
+    for parts in (1, 2):
+        torch.manual_seed(0)
+        model = BERTForPreTraining(BERTConfig(VOCAB, 12, d_model=16, n_layers=1, n_heads=2, dropout=0.0))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.3 * torch.randn_like(parameter)  # or else every pair would look the same to it
+        options = {"loss": pretraining_loss, "accumulate": parts, "clip": None}
+        history, gradients = train(model, batch=partial(pairs, chosen=chosen), **options)
+        found.append(torch.cat([g.flatten() for g in gradients[0]]))
+        assert history.tokens == [8]
+    difference = ((found[0] - found[1]).norm() / found[0].norm()).item()
+    assert difference < 1e-5 if exact else 1e-3 < difference < 0.5
+
+
+def test_a_part_without_labels_is_named():
+    def batch(step):
+        whole = pairs(step, chosen=(1, 1, 1, 1))
+        return whole._replace(rows=whole.rows._replace(labels=torch.tensor([0, 1, IGNORE, IGNORE])))
+
+    model = BERTForPreTraining(BERTConfig(VOCAB, 12, d_model=16, n_layers=1, n_heads=2))
+    with pytest.raises(ValueError, match="No row of this batch, or of a part of it, has a label"):
+        train(model, batch=batch, loss=pretraining_loss, accumulate=2)
 
 
 def test_a_step_in_bfloat16_is_close_and_its_weights_are_float32():

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -715,44 +714,43 @@ def helper(*arguments):
 
 
 @pytest.fixture(scope="module")
-def unkilled(tmp_path_factory):
-    """The digest of a run that nobody kills."""
-    said, err = helper("small", "alone", tmp_path_factory.mktemp("unkilled")).communicate(timeout=120)
-    assert said, err
-    return said.split()[-1]
-
-
-def test_twenty_kills_and_the_same_weights_every_time(tmp_path, unkilled):
-    """Four runs of forty steps, each killed five times: between steps, or within a save."""
-    process = helper("small", "forked", tmp_path, 5, 5, 5, 5)
+def forked(tmp_path_factory):
+    """The records of runs of forty steps, of each kind one that nobody kills, and then those that are killed; and the
+    folder they were in. One interpreter forks them all, since it takes long to start."""
+    folder = tmp_path_factory.mktemp("forked")
+    process = helper("forked", folder, "small-0", *["small-5"] * 4, "gpt-0", "gpt-3", "small-5-left")
     said, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
-    runs = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    assert [code for run in runs for code in run["codes"]] == [-signal.SIGKILL] * 20
-    assert [(run["last code"], run["digest"]) for run in runs] == [(0, unkilled)] * 4
-    for number in range(4):
-        left = sorted(path.name for path in (tmp_path / f"run-{number}").iterdir())
-        assert left == ["step-00000038", "step-00000040"]
+    return [json.loads(line) for line in said.splitlines() if line.startswith("{")], folder
 
 
-def test_a_killed_interpreter_and_a_new_one(tmp_path, unkilled):
-    first = helper("small", "alone", tmp_path)
-    with first.stdout, first.stderr:
-        for line in first.stdout:
-            if line == "step 23\n":
-                time.sleep(random.Random(1).random() * 0.01)
-                first.kill()
-        assert first.wait() == -signal.SIGKILL
-    said, err = helper("small", "alone", tmp_path).communicate(timeout=120)
+def check_killed(runs, unkilled, kills):
+    assert unkilled["codes"] == [] and unkilled["last code"] == 0 and len(unkilled["digest"]) == 64
+    for run in runs:
+        assert run["codes"] == [-signal.SIGKILL] * kills
+        assert (run["last code"], run["digest"]) == (0, unkilled["digest"])
+
+
+def test_twenty_kills_and_the_same_weights_every_time(forked):
+    """Four runs, each killed five times: between steps, or within a save."""
+    (unkilled, *killed), folder = forked[0][:5], forked[1]
+    assert len(killed) == 4
+    check_killed(killed, unkilled, kills=5)
+    left = [sorted(path.name for path in run.iterdir()) for run in (folder / "small-5").iterdir()]
+    assert left == [["step-00000038", "step-00000040"]] * 4
+
+
+def test_a_killed_process_and_a_new_interpreter(forked):
+    (unkilled, *_, killed), folder = forked
+    assert killed["codes"] == [-signal.SIGKILL] * 5 and killed["digest"] is None
+    (run,) = (folder / "small-5-left").iterdir()
+    said, err = helper("alone", run, "small").communicate(timeout=120)
     assert said.startswith("Resumed at step "), err
-    assert said.split()[-1] == unkilled
+    assert said.split()[-1] == unkilled["digest"]
 
 
-def test_a_killed_gpt_in_parts_and_bfloat16(tmp_path):
+def test_a_killed_gpt_in_parts_and_bfloat16(forked):
     """Batches in three parts, the forward pass in bfloat16: the same bits after three kills as after none."""
-    process = helper("gpt", "forked", tmp_path, 0, 3)
-    said, err = process.communicate(timeout=150)
-    assert process.returncode == 0, err
-    whole, killed = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
-    assert killed["codes"] == [-signal.SIGKILL] * 3 and whole["codes"] == []
-    assert (killed["last code"], killed["digest"]) == (whole["last code"], whole["digest"]) == (0, killed["digest"])
+    unkilled, *killed = forked[0][5:7]
+    assert len(killed) == 1
+    check_killed(killed, unkilled, kills=3)

@@ -16,12 +16,11 @@ HELPER = Path(processes_run.__file__)
 
 
 def start(folder):
-    """Two processes on the CPU. (`accelerate launch` starts torchrun for GPUs; for CPUs it starts one process only.)"""
+    """Two processes on the CPU, as torchrun starts them (which is in test_command)."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     environment["PYTHONPATH"] = str(HELPER.parents[2])
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     return subprocess.Popen(
-        [sys.executable, *launcher, str(HELPER), str(folder), "two"],
+        [sys.executable, str(HELPER), str(folder), "two"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
