@@ -47,8 +47,9 @@ RECORDS = {
     ),
     "14": Record(
         "facts_by_steps",
-        "Share of facts kept in 100 test summaries by steps of tuning; batches of 32 conversations, Muon at 6e-3",
-        {"steps": "history.evaluation_steps", "kept": "[each['kept'] for each in history.evaluations]"},
+        "Share of facts kept in 100 test summaries, and facts invented in each, by steps of tuning; batches of 32 "
+        "conversations, Muon at 6e-3",
+        {"steps": "looked_at", "kept": "facts['kept']", "invented": "facts['invented']"},
     ),
 }
 

@@ -141,8 +141,8 @@ class TownWriter(Writer):
         return next_tokens(self.vocabulary.pad(notes))
 
     def examination(self, n: int = 500, split: str = "valid") -> tuple[Causal, float]:
-        """`n` notes that are in no batch, and the least loss possible on them: -ln of their probability in the Town,
-        in nats per token, END counted."""
+        """`n` notes of a split, and the least loss possible on them: -ln of their probability in the Town, in nats per
+        token, END counted. The splits are independent draws of one language: the commoner notes stand in several."""
         stories = self.town.stories(n, seed=self.recipe.seed, split=split)
         rows = self.rows([self.vocabulary.encode(story.words, begin=True, end=True) for story in stories])
         floor = -sum(story.log_prob for story in stories) / sum(len(story.words) + 1 for story in stories)

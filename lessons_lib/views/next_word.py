@@ -79,7 +79,7 @@ class NextWordExplorer(Explorer):
         self.models, self.top = dict(sorted(models.items())), top
         orders = list(self.models)
         super().__init__(
-            context=ipywidgets.Dropdown(options=[(_ending(context), context) for context in contexts]),
+            context=ipywidgets.Dropdown(options=[(ending(context), context) for context in contexts]),
             or_type=ipywidgets.Text(placeholder="your own words, then Enter", description="or type"),
             order=ipywidgets.SelectionSlider(options=orders, value=orders[-1] if order is None else order),
             temperature=temperature_slider(temperature),
@@ -169,7 +169,7 @@ def context_boxes(words: Sequence[str], seen: int, width: float = 6.6, size: flo
     return boxes
 
 
-def _ending(context: str, room: int = 34) -> str:
+def ending(context: str, room: int = 34) -> str:
     """The end of a context, which is what counts, where a list has no room for the whole."""
     if len(context) <= room:
         return context

@@ -15,13 +15,16 @@ from matplotlib.figure import Figure
 from lessons_lib.using.generating import generate, next_logits
 from lessons_lib.using.sampling import Sampling
 from lessons_lib.views import style
+from lessons_lib.views.boxes import FONT as MONO
 from lessons_lib.views.explorer import Explorer
 from lessons_lib.views.figures import percent
-from lessons_lib.views.next_word import temperature_slider
+from lessons_lib.views.next_word import ending, temperature_slider
 from lessons_lib.views.visible import drawable
 
 OFF = "off"
 TOP_KS = (1, 2, 3, 5, 10, 20, 50, 100)
+LETTERS, LINES = 84, 4  # the room for the text
+ENDED = "(it ended at once)"
 INVITATION = "Press “sample” to let the model write on with these settings."
 
 
@@ -53,8 +56,8 @@ class SamplingBench(Explorer):
     """The next token under every filter: `SamplingBench({"ours": Bench(…), "SmolLM2": Bench(…)})`.
 
     Bars are the model's own probabilities (dashed) and those that are drawn from (filled); what a filter forbids is
-    marked as cut. The button draws a text of at most `max_new_tokens`; moving anything else takes it away. `top` tokens
-    have bars.
+    marked as cut. The button draws a text of at most `max_new_tokens`, shown behind its prompt, which is grey; moving
+    anything else takes it away. `top` tokens have bars.
 
     Raises ValueError where there is no model.
     """
@@ -106,13 +109,16 @@ class SamplingBench(Explorer):
         return tuple(each.probabilities(logits)[0].numpy() for each in (Sampling(), how))
 
     def text(self, model: str, prompt: str, how: Sampling, seed: int) -> str:
-        """What the model writes after the prompt."""
+        """What the model writes after the prompt, with the space that separates them, if there is one."""
         asked = (model, prompt, how, seed)
         if asked not in self._texts:
             bench, dice = self.benches[model], torch.Generator().manual_seed(seed)
+            ids = list(bench.encode(prompt))
             stops = {"stop_ids": bench.stop_ids, "max_new_tokens": self.max_new_tokens}
-            (new,) = generate(bench.model, [list(bench.encode(prompt))], sampling=how, generator=dice, **stops)
-            self._texts = {asked: bench.decode(new)}  # the last one, which is drawn and described
+            (new,) = generate(bench.model, [ids], sampling=how, generator=dice, **stops)
+            before, whole = bench.decode(ids), bench.decode([*ids, *new])
+            after = whole.removeprefix(before) if whole.startswith(before) else f" {bench.decode(new)}"
+            self._texts = {asked: after}  # the last one, which is drawn and described
         return self._texts[asked]
 
     def draw(self, model: str, prompt: str, sample: int, **filters: Any) -> Figure:
@@ -127,9 +133,14 @@ class SamplingBench(Explorer):
             return figure
         decode = self.benches[model].decode
         bench_bars(figure.subplots(), before, after, lambda token: drawable(decode([token])), top=self.top)
-        below = self.text(model, prompt, how, sample) if sample else INVITATION
-        lines = textwrap.wrap(" ".join(drawable(word) for word in below.split()), 84) or ["(it ended at once)"]
-        figure.text(0.015, 0.95 * room, "\n".join(lines[:4]), va="top", linespacing=1.4, parse_math=False)
+        where = {"x": 0.015, "y": 0.95 * room, "va": "top", "linespacing": 1.4, "parse_math": False}
+        if not sample:
+            figure.text(s=INVITATION, **where)
+            return figure
+        given, written = behind(prompt, self.text(model, prompt, how, sample))
+        where |= {"family": MONO, "size": 9.5}
+        figure.text(s=given, color=style.COLORS["grey"], **where)
+        figure.text(s=written, **where)
         return figure
 
     def describe(self, model: str, prompt: str, sample: int, **filters: Any) -> str:
@@ -143,7 +154,7 @@ class SamplingBench(Explorer):
         name = self.benches[model].decode([best])
         said = f"{model} after “{prompt}”: {int((after > 0).sum())} of {len(after)} tokens are allowed; the likeliest, "
         said += f"“{name}”, has {percent(after[best])}, by the model itself {percent(before[best])}."
-        return said + (f" It wrote: {self.text(model, prompt, how, sample)}" if sample else "")
+        return said + (f" It wrote: {self.text(model, prompt, how, sample).strip()}" if sample else "")
 
     def _on_model(self, change: traitlets.Bunch) -> None:
         self._quietly("prompt", self.benches[change["new"]].prompt)
@@ -156,6 +167,29 @@ class SamplingBench(Explorer):
         held, self._held = self._held, True
         self.controls[name].value = value
         self._held = held
+
+
+def behind(prompt: str, written: str) -> tuple[str, str]:
+    """A prompt and what was written behind it, as two texts of the same lines: each has spaces where the other has
+    letters. In a font whose letters are equally wide both can be drawn in one place.
+
+    Of a long prompt only the end is there. `written` begins with the space that separates them, if there is one.
+    """
+    given, new = _in_one_line(ending(prompt, LETTERS)), _in_one_line(written)
+    gap = " " if given and (prompt[-1:].isspace() or written[:1].isspace() or not new) else ""
+    text = "\n".join(textwrap.wrap(given + gap + (new or ENDED), LETTERS)[:LINES])
+    letters = [i for i, letter in enumerate(text) if not letter.isspace()]
+    n_given = min(sum(not letter.isspace() for letter in given), len(letters))
+    cut = letters[n_given - 1] + 1 if n_given else 0
+    return text[:cut] + _blank(text[cut:]), _blank(text[:cut]) + text[cut:]
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(drawable(word, MONO) for word in text.split())
+
+
+def _blank(text: str) -> str:
+    return "".join(letter if letter.isspace() else " " for letter in text)
 
 
 def bench_bars(

@@ -118,8 +118,9 @@ def llama(seed=0):
 @PEFT
 @pytest.mark.parametrize(("rank", "alpha"), [(1, 2.0), (4, 16.0), (8, 8.0)])
 def test_equal_to_peft_before_and_after_merging(rank, alpha):
-    peft = pytest.importorskip("peft", reason="peft is a test extra")
     targets = ("q_proj", "v_proj", "down_proj")
+    import peft
+
     ours = learned(add_lora(llama(), rank=rank, alpha=alpha, targets=targets))
     settings = peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets), lora_dropout=0.0)
     theirs = peft.get_peft_model(llama(), settings).eval()
@@ -141,7 +142,8 @@ def test_equal_to_peft_before_and_after_merging(rank, alpha):
 
 @PEFT
 def test_gradients_are_pefts():
-    peft = pytest.importorskip("peft", reason="peft is a test extra")
+    import peft
+
     ours = learned(add_lora(llama(), rank=2, alpha=4.0, targets=("q_proj",)))
     theirs = peft.get_peft_model(llama(), peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"]))
     state = theirs.state_dict()

@@ -6,7 +6,17 @@ import torch
 from lessons_lib.using.generating import generate
 from lessons_lib.using.sampling import Sampling
 from lessons_lib.views import style
-from lessons_lib.views.sampling_bench import OFF, Bench, SamplingBench, bench_bars
+from lessons_lib.views.sampling_bench import (
+    ENDED,
+    INVITATION,
+    LETTERS,
+    LINES,
+    OFF,
+    Bench,
+    SamplingBench,
+    behind,
+    bench_bars,
+)
 from tests.using.causal_samples import Bigrams
 
 WORDS = ["<pad>", "<begin>", "a", "$b$", "中", "d", "e", "f", "g", "h", "i", "j", "k"]
@@ -88,6 +98,67 @@ def test_the_button_draws_and_anything_else_takes_the_text_away():
     assert made.settings["sample"] == 0 and "It wrote" not in made.image.tooltip
     made.set(sample=1, top_p=1.0)  # in whatever order: the button is the last
     assert made.image.tooltip == texts[0]
+
+
+def test_the_text_stands_behind_its_prompt_which_is_grey():
+    made = explorer(max_new_tokens=6)
+    (invitation,) = drawn(made).texts
+    assert invitation.get_text() == INVITATION
+    made.set(sample=5)
+    (wanted,) = generate(
+        Bigrams(0), [encode("a d")], max_new_tokens=6, stop_ids=(0,), generator=torch.Generator().manual_seed(5)
+    )
+    given, written = drawn(made).texts
+    text = decode(wanted).replace("中", "U+4E2D")
+    assert (given.get_text().rstrip(), written.get_text()) == ("a d", f"    {text}")
+    assert (given.get_color(), written.get_color()) == (style.COLORS["grey"], style.COLORS["ink"])
+    assert given.get_position() == written.get_position() and given.get_family() == ["DejaVu Sans Mono"]
+    assert not given.get_parse_math() and not written.get_parse_math()
+
+
+def spelled(prompt, written):
+    """Both texts laid over one another; what is blank in one is a letter in the other."""
+    both = behind(prompt, written)
+    assert len(both[0]) == len(both[1]) and all(" " in pair or pair == ("\n", "\n") for pair in zip(*both, strict=True))
+    return both[0].split(), "".join(max(pair) for pair in zip(*both, strict=True))
+
+
+@pytest.mark.parametrize(
+    "prompt, written, line",
+    [
+        ("The capital", " of France", "The capital of France"),
+        ("a favour", "ite", "a favourite"),
+        ("ends in a space ", "here", "ends in a space here"),
+        ("", " from nothing", "from nothing"),
+        ("", "", ENDED),
+        ("a kite", "", f"a kite {ENDED}"),
+        ("one\ntwo", "\n\nthree", "one two three"),
+    ],
+)
+def test_prompt_and_text_share_a_line(prompt, written, line):
+    assert spelled(prompt, written) == (prompt.split(), line)
+
+
+def test_a_long_text_is_broken_and_of_a_long_prompt_the_end_is_there():
+    given, text = spelled("a kite", " falls down" * 60)
+    assert given == ["a", "kite"] and len(text.splitlines()) == LINES
+    assert max(map(len, text.splitlines())) <= LETTERS
+    given, text = spelled("first " + "word " * 40 + "last", " and on")
+    assert given[0] == "…" and given[-1] == "last" and "first" not in given
+    assert text.split()[-3:] == ["last", "and", "on"]
+    given, text = spelled("中" * LETTERS, "x")  # as code points it leaves no room
+    assert "".join(given) == text.replace("\n", "") and "x" not in text
+
+
+def test_a_text_that_does_not_begin_with_its_prompt_is_decoded_alone():
+    odd = Bench(Bigrams(0), encode, lambda ids: f"{len(ids)} " + decode(ids), stop_ids=(0,), prompt="a d")
+    made = SamplingBench({"odd": odd}, max_new_tokens=3)
+    (wanted,) = generate(
+        Bigrams(0), [encode("a d")], max_new_tokens=3, stop_ids=(0,), generator=torch.Generator().manual_seed(5)
+    )
+    assert wanted
+    made.set(sample=5)
+    assert made.image.tooltip.endswith(f"It wrote: {len(wanted)} {decode(wanted)}")
 
 
 def test_another_model_brings_its_prompt_and_draws_once():
