@@ -1,4 +1,4 @@
-"""The explorers of lesson 13 in a real JupyterLab: loss by token under the pointer, and the sampling bench's button."""
+"""Explorers of lessons 13 and 14 in a real JupyterLab: loss by token under the pointer, the sampling bench, a chat."""
 
 import pytest
 
@@ -40,6 +40,11 @@ class Cache:
 words = ["<b>", "kite", "$x$", "it"]
 bench = Bench(Table(), lambda text: [1], lambda ids: " ".join(words[i] for i in ids), prompt="a kite")
 SamplingBench({"table": bench}, max_new_tokens=5)
+"""
+CHAT = """
+from lessons_lib.views.chat import ChatExplorer
+
+ChatExplorer({"echo": lambda conversation, temperature: conversation[-1][1].upper()}, opening=["a kite"])
 """
 TOKEN = ".lessons-losses button"
 
@@ -91,3 +96,17 @@ def test_the_button_draws_and_a_slider_takes_the_text_away(lab, context):
     page.keyboard.press("Home")
     wait_for_title(page, "1 of 4 tokens are allowed")
     assert "It wrote:" not in page.locator(PICTURE).get_attribute("title")
+
+
+def test_a_message_is_answered_and_never_read_as_markup(lab, context):
+    page = open_and_run(lab, context, "chat.ipynb", CHAT)
+    said = page.locator(".widget-html")
+    page.wait_for_function("document.querySelector('.widget-html').innerText.includes('A KITE')")
+    box = page.locator(".widget-text input")
+    box.fill("see <b>bold</b>")
+    box.press("Enter")
+    page.wait_for_function("document.querySelector('.widget-html').innerText.includes('SEE <B>BOLD</B>')")
+    assert said.locator("b:has-text('bold')").count() == 0 and box.input_value() == ""
+    shoot(page, "chat")
+    page.get_by_role("button", name="New chat").click()
+    page.wait_for_function("!document.querySelector('.widget-html').innerText.includes('KITE')")
